@@ -1,0 +1,1 @@
+"""Judgement: polars frames in, polars frames out. No I/O, no clock."""

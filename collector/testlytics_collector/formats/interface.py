@@ -1,0 +1,78 @@
+"""What a reader is given and what it gives back.
+
+Imports only records and errors. A reader is a function with the signature of `Read`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import BinaryIO, NamedTuple, Protocol
+
+from testlytics_collector.records import Attempt, Counts, Problem, Upload
+
+
+class Sink(Protocol):
+    """Where a reader puts attempts, in document order.
+
+    What was written counts only once the reader has returned: when it raises, all of it is
+    discarded. A reader writes batches of a few thousand, so that memory stays flat.
+    """
+
+    def write(self, attempts: Sequence[Attempt]) -> None:
+        """Take the next attempts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds on what is taken from one input.
+
+    Attributes:
+        message_chars: Longest failure message kept, in characters; the middle is cut out.
+        text_chars: Longest failure text kept, in characters; the middle is cut out.
+        batch: How many attempts go to the sink at once.
+        depth: How deep elements may nest.
+        problems: How many problems are kept; the rest is counted in one last problem.
+    """
+
+    message_chars: int = 2_000
+    text_chars: int = 8_000
+    batch: int = 10_000
+    depth: int = 1_000
+    problems: int = 50
+
+
+class Origin(NamedTuple):
+    """Where an input comes from, beside its bytes.
+
+    Attributes:
+        digest: SHA-256 of the decompressed bytes, hexadecimal. Names an upload without a name.
+        name: The input's path as the caller gave it (`-` for standard input), for dialects that
+            speak through file names.
+    """
+
+    digest: str
+    name: str
+
+
+class Reading(NamedTuple):
+    """What one input held, beside the attempts that went to the sink.
+
+    Attributes:
+        upload: Where the results come from.
+        counts: How many of what.
+        problems: What a person should know of, in the order found.
+    """
+
+    upload: Upload
+    counts: Counts
+    problems: tuple[Problem, ...]
+
+
+Read = Callable[[BinaryIO, Sink, Origin, Limits], Reading]
+"""Reads one input from its first byte to its last.
+
+Raises:
+    InputError: The input is not (wholly) of this format. Names line and column where known. The
+        attempts written so far must be discarded by the caller.
+"""

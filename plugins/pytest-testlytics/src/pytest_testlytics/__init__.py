@@ -1,0 +1,1 @@
+"""Records every attempt of every test into a run file."""
