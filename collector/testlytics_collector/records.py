@@ -169,19 +169,3 @@ def variant_text(variant: dict[str, str]) -> str:
         return text.replace("%", "%25").replace(",", "%2C").replace("=", "%3D")
 
     return ",".join(f"{quote(k)}={quote(v)}" for k, v in sorted(variant.items()))
-
-
-def family_of(test_id: str) -> str:
-    """Return the test id without its parameters.
-
-    Args:
-        test_id: A test id; parameters stand in square brackets at its very end.
-
-    Returns:
-        Everything before the first `[` that follows the first `::` (or before the first `[` where
-        there is no `::`); the id itself where it does not end with `]`.
-    """
-    if not test_id.endswith("]"):
-        return test_id
-    cut = test_id.find("[", max(test_id.find("::"), 0))
-    return test_id[:cut] if cut > 0 else test_id

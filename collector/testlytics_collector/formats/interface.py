@@ -33,6 +33,9 @@ class Limits:
         batch: How many attempts go to the sink at once.
         depth: How deep elements may nest.
         problems: How many problems are kept; the rest is counted in one last problem.
+        repair: Whether a document that is not well-formed for control characters inside it, or
+            for text before or after it, is read all the same, and the repair told as a problem.
+            False refuses it.
     """
 
     message_chars: int = 2_000
@@ -40,6 +43,7 @@ class Limits:
     batch: int = 10_000
     depth: int = 1_000
     problems: int = 50
+    repair: bool = False
 
 
 class Origin(NamedTuple):

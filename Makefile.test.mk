@@ -1,0 +1,27 @@
+##@ Test it
+
+.PHONY: test
+test: check ## What CI runs: style, types, layers and all tests
+	@$(PY) -m pytest -q -n 2
+	@$(MAKE) test-oldest
+
+.PHONY: test-oldest
+test-oldest: $(VENV)/duckdb-oldest ## The store's tests with the oldest DuckDB we support
+	@echo 'With DuckDB 1.5.5:'
+	@PYTHONPATH=$(VENV)/duckdb-oldest $(PY) -m pytest -q tests/unit/collector tests/contract/test_store.py
+
+.PHONY: test-unit
+test-unit: $(VENV)/ready ## Only the quick tests
+	@$(PY) -m pytest -q tests/unit
+
+.PHONY: test-property
+test-property: $(VENV)/ready ## Only the property tests
+	@$(PY) -m pytest -q tests/property
+
+.PHONY: test-contract
+test-contract: $(VENV)/ready ## Only what users and programs rely on
+	@$(PY) -m pytest -q tests/contract
+
+.PHONY: test-e2e
+test-e2e: $(VENV)/ready ## Only whole journeys through the real command
+	@$(PY) -m pytest -q tests/e2e

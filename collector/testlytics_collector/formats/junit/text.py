@@ -1,0 +1,107 @@
+"""Long texts: gathered from character data within bounds, cut in the middle, searched for a place."""
+
+from __future__ import annotations
+
+import re
+
+from testlytics_collector.formats.text import bounded
+
+_JVM_FRAME = re.compile(r"\(([\w$]{1,200}\.(?:java|kt|scala|groovy|clj)):(\d{1,7})\)")
+_PYTHON_FRAME = re.compile(r'File "([^"\n]{1,500})", line (\d{1,7})')
+_PYTEST_END = re.compile(r"^([^\s:][^:\n]{0,300}\.\w{1,5}):(\d{1,7}): ", re.MULTILINE)
+# The look-behind lets a search start at the beginning of a run only, which keeps it linear.
+_SOURCE = re.compile(
+    r"(?<![\w./\\@+-])((?:[A-Za-z]:)?[\w./\\@+-]{1,300}\.[A-Za-z]{1,5}):(\d{1,7})\b"
+)
+
+
+class Gathering:
+    """Character data of one element: the beginning and the end of it, the middle is let go.
+
+    Attributes:
+        add: Takes the next piece.
+    """
+
+    __slots__ = ("_dropped", "_head", "_keep", "_pieces", "_size")
+
+    def __init__(self, keep: int) -> None:
+        """Begin.
+
+        Args:
+            keep: How many characters to keep at either end.
+        """
+        self._keep = keep
+        self._head = ""
+        self._dropped = 0
+        self._pieces: list[str] = []
+        self._size = 0
+
+    def add(self, piece: str) -> None:
+        """Take the next piece of character data."""
+        self._pieces.append(piece)
+        self._size += len(piece)
+        if self._size > 4 * self._keep + 4096:
+            self._compact()
+
+    def _compact(self) -> None:
+        text = "".join(self._pieces)
+        if not self._head:
+            self._head, text = text[: self._keep], text[self._keep :]
+        tail = text[-self._keep :]
+        self._dropped += len(text) - len(tail)
+        self._pieces = [tail]
+        self._size = len(tail)
+
+    def take(self) -> tuple[str, int]:
+        """End: hand out the text and start anew.
+
+        Returns:
+            What is left of the text, and how many characters were let go at the middle of it.
+        """
+        text, dropped = self._head + "".join(self._pieces), self._dropped
+        self._head, self._dropped, self._size = "", 0, 0
+        self._pieces = []
+        return text, dropped
+
+
+def cut(text: str, most: int, dropped: int) -> str:
+    """Cut the middle out of a long text that may have lost some of it already.
+
+    Args:
+        text: Any text.
+        most: Longest text wanted, in characters.
+        dropped: How many characters are missing at its middle already; the text is longer than
+            `most` then.
+
+    Returns:
+        The text, or its head, a mark that says how much is missing, and its tail.
+    """
+    if not dropped:
+        return bounded(text, most) or ""
+    tail = most // 3
+    head = most - tail - 50
+    left_out = len(text) + dropped - head - tail
+    return f"{text[:head]}\n[... {left_out} characters left out ...]\n{text[-tail:]}"
+
+
+def place_in(text: str, class_name: str | None) -> str | None:
+    """Find where a failure happened.
+
+    Args:
+        text: The failure's text.
+        class_name: The test's class: among frames of a JVM those of its file come first.
+
+    Returns:
+        `file:line` of the frame that most likely is the test's own, or None.
+    """
+    frames = _JVM_FRAME.findall(text)
+    if frames:
+        own = (class_name or "").rpartition(".")[2].partition("$")[0] + "."
+        file, line = next((f for f in frames if f[0].startswith(own)), frames[0])
+        return f"{file}:{line}"
+    for last in (_PYTEST_END, _PYTHON_FRAME):
+        found = last.findall(text)
+        if found:
+            return f"{found[-1][0]}:{found[-1][1]}"
+    source = _SOURCE.search(text)
+    return f"{source[1]}:{source[2]}" if source else None

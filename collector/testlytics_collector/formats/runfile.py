@@ -1,0 +1,284 @@
+"""Reads the run file, the JSON Lines that the pytest plugin writes.
+
+The format is described in `docs/reference/run-file.md`. A file whose writer died is read up to its
+last complete line, and the test that was running then becomes a crashed attempt.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO
+
+from testlytics_collector.errors import InputError
+from testlytics_collector.formats.interface import Limits, Origin, Reading, Sink
+from testlytics_collector.formats.text import bounded, printable
+from testlytics_collector.records import Attempt, Counts, Failure, Outcome, Problem, Upload
+
+_MAJOR = 1
+_LINE_BYTES = 64 * 2**20
+_OUTCOMES = {outcome.value: outcome for outcome in Outcome}
+_COUNTED = {Outcome.CRASHED: "errored", Outcome.INTERRUPTED: "unknown"}
+_HINT = "A run file is what pytest --testlytics writes; see docs/reference/run-file.md."
+
+
+def looks_like(head: bytes) -> bool:
+    """Tell whether an input that begins with these bytes is meant to be JSON Lines."""
+    return head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"{"
+
+
+def read(stream: BinaryIO, sink: Sink, origin: Origin, limits: Limits) -> Reading:
+    """Read a run file; see `interface.Read`."""
+    return _Reader(sink, origin, limits).read(stream)
+
+
+@dataclass(slots=True)
+class _Reader:
+    sink: Sink
+    origin: Origin
+    limits: Limits
+    line: int = 0
+    attempt_lines: int = 0
+    header: dict[str, Any] | None = None
+    end: dict[str, Any] | None = None
+    running: dict[str | None, dict[str, Any]] = field(default_factory=dict)
+    done: dict[str | None, int] = field(default_factory=dict)
+    last_us: int | None = None
+    batch: list[Attempt] = field(default_factory=list)
+    counts: Counts = field(default_factory=Counts)
+    tests: set[int] = field(default_factory=set)
+    attempts_of: dict[int, int] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+    def read(self, stream: BinaryIO) -> Reading:
+        torn: InputError | None = None
+        while raw := stream.readline(_LINE_BYTES):
+            self.line += 1
+            if torn is not None:
+                raise torn
+            if not raw.strip():
+                continue
+            try:
+                value = json.loads(raw)
+            except (ValueError, RecursionError) as error:
+                torn = InputError(
+                    f"line {self.line}: not a JSON object: {printable(raw[:60])}",
+                    slug="run-file-line",
+                    hint=_HINT,
+                    line=self.line,
+                )
+                torn.__cause__ = error
+                continue
+            self._take(value)
+        return self._finish(torn)
+
+    def _take(self, value: object) -> None:
+        if not isinstance(value, dict):
+            raise self._wrong("not a JSON object", value)
+        kind = value.get("type")
+        if self.header is None:
+            self._open(value, kind)
+        elif kind == "attempt":
+            self.attempt_lines += 1
+            self._attempt(value)
+        elif kind == "collect":
+            self._attempt({"attempt": 1, **value})
+        elif kind == "running":
+            self.running[_text(value.get("worker"))] = value
+        elif kind == "end":
+            self.end = value
+
+    def _open(self, value: dict[str, Any], kind: object) -> None:
+        if kind != "run":
+            raise self._wrong('a run file begins with a line of "type":"run"', kind)
+        version = str(value.get("schema_version", ""))
+        major = version.partition(".")[0]
+        if not major.isdigit() or int(major) < 1:
+            raise self._wrong("schema_version is missing or unreadable", version)
+        if int(major) > _MAJOR:
+            raise InputError(
+                f"line {self.line}: the run file has schema {version}; this testlytics reads "
+                f"{_MAJOR}.x.",
+                slug="run-file-newer",
+                hint="Update with: pip install -U testlytics",
+                line=self.line,
+            )
+        if not _text(value.get("upload_id")):
+            raise self._wrong("upload_id is missing", value.get("upload_id"))
+        self.header = value
+
+    def _attempt(self, value: dict[str, Any]) -> None:
+        test_id = _text(value.get("test_id"))
+        if not test_id:
+            raise self._wrong("an attempt without test_id", value.get("test_id"))
+        word = value.get("outcome")
+        outcome = _OUTCOMES.get(word) if isinstance(word, str) else None
+        if outcome is None:
+            self._problem(f"Unknown outcome {printable(word)}; stored as unknown.")
+            outcome = Outcome.UNKNOWN
+        setup, call, teardown = (
+            self._whole(value, key) for key in ("setup_us", "call_us", "teardown_us")
+        )
+        phases = [phase for phase in (setup, call, teardown) if phase is not None]
+        worker = _text(value.get("worker"))
+        started = self._whole(value, "started_us")
+        self.done[worker] = self.done.get(worker, 0) + 1
+        if started is not None:
+            self.last_us = max(self.last_us or 0, started + sum(phases))
+        self._write(
+            Attempt(
+                test_id,
+                self._number(test_id, value),
+                outcome,
+                sum(phases) if phases else None,
+                setup,
+                teardown,
+                started,
+                worker,
+                self._failure(value.get("failure")),
+            )
+        )
+
+    def _number(self, test_id: str, value: dict[str, Any]) -> int:
+        """Count attempts of a test in file order where the file does not say which it is."""
+        key = hash(test_id)
+        said = value.get("attempt")
+        number = (
+            said if type(said) is int and 0 < said < 2**15 else self.attempts_of.get(key, 0) + 1
+        )
+        self.attempts_of[key] = number
+        return number
+
+    def _failure(self, value: object) -> Failure | None:
+        if not isinstance(value, dict):
+            return None
+        kind, message, text, place = (
+            _text(value.get(key)) for key in ("type", "message", "text", "place")
+        )
+        if not (kind or message or text or place):
+            return None
+        return Failure(
+            kind,
+            bounded(message, self.limits.message_chars),
+            bounded(text, self.limits.text_chars),
+            place,
+        )
+
+    def _whole(self, value: dict[str, Any], key: str) -> int | None:
+        number = value.get(key)
+        if number is None or (type(number) is int and 0 <= number < 2**62):
+            return number
+        self._problem(f"{key} is {printable(number)}, not a whole number from 0; left out.")
+        return None
+
+    def _write(self, attempt: Attempt) -> None:
+        counts = self.counts
+        name = _COUNTED.get(attempt.outcome, attempt.outcome.value)
+        setattr(counts, name, getattr(counts, name) + 1)
+        counts.testcases += 1
+        counts.attempts += 1
+        self.tests.add(hash(attempt.test_id))
+        self.batch.append(attempt)
+        if len(self.batch) >= self.limits.batch:
+            self.sink.write(self.batch)
+            self.batch = []
+
+    def _finish(self, torn: InputError | None) -> Reading:
+        if self.header is None:
+            raise torn or InputError(
+                "The file is empty; a run file was expected.", slug="empty", hint=_HINT
+            )
+        if torn is not None and self.end is not None:
+            raise torn
+        if torn is not None:
+            self._problem("The last line is cut off; read up to the line before.")
+        if self.end is None:
+            self._name_running()
+        elif self.end.get("attempts") not in (None, self.attempt_lines):
+            self._problem(
+                f"The file says it holds {printable(self.end['attempts'])} attempts, "
+                f"but {self.attempt_lines} were found."
+            )
+        if self.batch:
+            self.sink.write(self.batch)
+        self.counts.tests = len(self.tests)
+        return Reading(self._upload(self.header), self.counts, tuple(self.problems))
+
+    def _name_running(self) -> None:
+        """Add the tests that were running when the writer died."""
+        names = []
+        for worker, slot in self.running.items():
+            test_id, done = _text(slot.get("test_id")), slot.get("done")
+            if not test_id or not isinstance(done, int) or self.done.get(worker, 0) > done:
+                continue
+            names.append(printable(test_id))
+            why = Failure(None, "The test process died while this test was running.", None, None)
+            self._write(
+                Attempt(
+                    test_id,
+                    self._number(test_id, {}),
+                    Outcome.CRASHED,
+                    started_us=self._whole(slot, "started_us"),
+                    worker=worker,
+                    failure=why,
+                )
+            )
+        while_running = f" while running {', '.join(names)}" if names else ""
+        self._problem(f"The run did not end: the test process died{while_running}.")
+
+    def _upload(self, header: dict[str, Any]) -> Upload:
+        sources, ci = _object(header.get("sources")), _object(header.get("ci"))
+        upload_id = _text(header["upload_id"]) or ""
+        attempt = ci.get("run_attempt")
+        end = self.end or {}
+        dirty = sources.get("dirty")
+        return Upload(
+            upload_id=upload_id,
+            run_id=_text(header.get("run_id")) or upload_id,
+            project=_text(header.get("project")) or "default",
+            producer=_text(header.get("producer")),
+            started_us=self._whole(header, "started_us"),
+            ended_us=self._whole(end, "ended_us") or self.last_us,
+            complete=self.end is not None,
+            exit_status=self._whole(end, "exit_status"),
+            run_attempt=attempt if type(attempt) is int and 0 < attempt < 2**31 else 1,
+            shard=_text(ci.get("shard")),
+            variant={
+                key: text
+                for key, value in _object(header.get("variant")).items()
+                if (text := _text(value)) is not None
+            },
+            commit=_text(sources.get("commit")),
+            tree_sha=_text(sources.get("tree_sha")),
+            dirty=dirty if isinstance(dirty, bool) else None,
+            branch=_text(sources.get("branch")),
+            pull_request=_text(sources.get("pull_request")),
+            ci=_text(ci.get("provider")),
+            ci_url=_text(ci.get("url")),
+        )
+
+    def _problem(self, text: str) -> None:
+        if len(self.problems) < self.limits.problems:
+            self.problems.append(Problem(text, self.line))
+
+    def _wrong(self, what: str, value: object) -> InputError:
+        return InputError(
+            f"line {self.line}: {what}: {printable(value)}",
+            slug="run-file-line",
+            hint=_HINT,
+            line=self.line,
+        )
+
+
+def _object(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _text(value: object) -> str | None:
+    """Return a storable text: no lone surrogates and no NUL, which no database takes."""
+    if not isinstance(value, str) or not value:
+        return None
+    if value.isascii():
+        return value.replace("\0", "\ufffd")
+    joined = value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return joined.replace("\0", "\ufffd")

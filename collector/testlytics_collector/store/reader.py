@@ -1,0 +1,114 @@
+"""Asking the store: what is known of an upload, and frames for the analytics."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from testlytics_collector.records import variant_text
+
+if TYPE_CHECKING:
+    import duckdb
+    import polars as pl
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Which runs to look at.
+
+    Attributes:
+        project: Only this project; None for all.
+        branch: Only runs of this branch; None for all.
+        variant: Only uploads whose variant holds all these pairs; empty for all.
+        since_us: Only runs that began at or after this instant; None for all.
+        last: At most this many of the newest runs of each project; None for all.
+    """
+
+    project: str | None = None
+    branch: str | None = None
+    variant: dict[str, str] = field(default_factory=dict)
+    since_us: int | None = None
+    last: int | None = None
+
+
+def stored_run(
+    connection: duckdb.DuckDBPyConnection,
+    digest: str,
+    *,
+    project: str | None,
+    run_id: str | None,
+    run_attempt: int | None,
+) -> str | None:
+    """Return the run id under which these bytes are stored already, or None.
+
+    Args:
+        connection: A connection to the store.
+        digest: SHA-256 of the decompressed bytes.
+        project: What the caller states; None matches any.
+        run_id: What the caller states; None matches any.
+        run_attempt: What the caller states; None matches any.
+    """
+    rows = connection.execute(
+        """select r.run_id from raw.uploads u join raw.runs r using (run_key)
+           where u.digest = $1 and r.project = coalesce($2, r.project)
+             and r.run_id = coalesce($3, r.run_id)
+             and u.run_attempt = coalesce($4, u.run_attempt)
+           order by u.upload_key limit 1""",
+        [digest, project, run_id, run_attempt],
+    ).fetchall()
+    return str(rows[0][0]) if rows else None
+
+
+_WINDOW = """
+create or replace temp table windowed as
+select * from runs
+where project = coalesce($1, project)
+  and ($2 is null or branch = $2)
+  and ($3 is null or started_at >= make_timestamp($3))
+qualify $4 is null
+     or row_number() over (partition by project order by position desc) <= $4
+"""
+_RUNS = "select * from windowed order by project, position"
+_VERDICTS = """
+select v.project, v.test_id, v.variant, v.run_id, w.position, w.started_at, w.commit, w.sources,
+       w.branch, v.verdict, v.passes, v.failures, v.skips, v.attempts, v.duration_s
+from verdicts v join windowed w using (project, run_id)
+order by v.project, v.test_id, v.variant, w.position
+"""
+
+
+def run_frame(connection: duckdb.DuckDBPyConnection, window: Window) -> pl.DataFrame:
+    """Return the runs of a window.
+
+    Returns:
+        The columns of the view `runs`, oldest first within each project.
+    """
+    return _frame(connection, _RUNS, window)
+
+
+def verdict_frame(connection: duckdb.DuckDBPyConnection, window: Window) -> pl.DataFrame:
+    """Return the verdicts of a window's runs, with what the analytics need to judge them.
+
+    Returns:
+        One row per test, variant and run, sorted by project, test_id, variant, position:
+        project, test_id, variant, run_id, position, started_at, commit, sources, branch, verdict,
+        passes, failures, skips, attempts, duration_s (see the views `runs` and `verdicts`).
+    """
+    frame = _frame(connection, _VERDICTS, window)
+    return _of_variant(frame, window.variant)
+
+
+def _of_variant(frame: pl.DataFrame, wanted: dict[str, str]) -> pl.DataFrame:
+    import polars as pl
+
+    for pair in variant_text(wanted).split(",") if wanted else ():
+        frame = frame.filter(pl.col("variant").str.split(",").list.contains(pair))
+    return frame
+
+
+def _frame(connection: duckdb.DuckDBPyConnection, sql: str, window: Window) -> pl.DataFrame:
+    import polars as pl
+
+    values = [window.project, window.branch, window.since_us, window.last]
+    connection.execute(_WINDOW, values).fetchall()
+    return pl.DataFrame(connection.sql(sql))

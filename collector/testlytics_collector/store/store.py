@@ -1,0 +1,71 @@
+"""The store as its users see it: open it, take in an upload, ask."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from testlytics_collector.records import Upload
+from testlytics_collector.store import reader
+from testlytics_collector.store.connection import connect, translated
+from testlytics_collector.store.reader import Window
+from testlytics_collector.store.writer import Intake, Kept
+
+if TYPE_CHECKING:
+    import duckdb
+    import polars as pl
+
+
+class Store:
+    """An open store. Made by `open_store`, not by hand."""
+
+    def __init__(self, path: Path, connection: duckdb.DuckDBPyConnection) -> None:
+        self.path = path
+        self._connection = connection
+
+    @contextlib.contextmanager
+    def intake(self) -> Iterator[Intake]:
+        """Take in one input. Without a call of `keep` on what this gives, no row stays.
+
+        Raises:
+            StoreError: The database refused (disk full, damaged file).
+        """
+        with translated(self.path), Intake(self._connection) as intake:
+            yield intake
+
+    def keep(self, intake: Intake, upload: Upload, *, digest: str, form: str, now_us: int) -> Kept:
+        """Make what the intake holds part of the store, wholly or not at all."""
+        with translated(self.path):
+            return intake.keep(upload, digest=digest, form=form, now_us=now_us)
+
+    def stored_run(
+        self, digest: str, *, project: str | None, run_id: str | None, run_attempt: int | None
+    ) -> str | None:
+        """Return the run under which these bytes are stored already, or None."""
+        with translated(self.path):
+            return reader.stored_run(
+                self._connection,
+                digest,
+                project=project,
+                run_id=run_id,
+                run_attempt=run_attempt,
+            )
+
+    def runs(self, window: Window) -> pl.DataFrame:
+        """Return the runs of a window; see `reader.run_frame`."""
+        with translated(self.path):
+            return reader.run_frame(self._connection, window)
+
+    def verdicts(self, window: Window) -> pl.DataFrame:
+        """Return the verdicts of a window's runs; see `reader.verdict_frame`."""
+        with translated(self.path):
+            return reader.verdict_frame(self._connection, window)
+
+
+@contextlib.contextmanager
+def open_store(path: Path, *, write: bool = False, wait_s: float = 10.0) -> Iterator[Store]:
+    """Open the store at `path` while the block runs; see `connection.connect` for the errors."""
+    with connect(path, write=write, wait_s=wait_s) as connection:
+        yield Store(path, connection)

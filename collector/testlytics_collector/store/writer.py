@@ -1,0 +1,277 @@
+"""Taking in one upload: staged while it is read, stored only when it was read to its end."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+from testlytics_collector.records import Attempt, Failure, Problem, Upload, variant_text
+
+if TYPE_CHECKING:
+    import duckdb
+
+_STAGE = """
+create or replace temp table stage (
+    test_id varchar, attempt integer, outcome varchar, duration_us bigint, setup_us bigint,
+    teardown_us bigint, started_us bigint, worker varchar,
+    type varchar, message varchar, text varchar, place varchar, digest varchar
+)
+"""
+_STAGE_JSON = """
+insert into stage
+select unnest(json_extract(doc, '$[0]')::varchar[]), unnest(json_extract(doc, '$[1]')::integer[]),
+       unnest(json_extract(doc, '$[2]')::varchar[]), unnest(json_extract(doc, '$[3]')::bigint[]),
+       unnest(json_extract(doc, '$[4]')::bigint[]), unnest(json_extract(doc, '$[5]')::bigint[]),
+       unnest(json_extract(doc, '$[6]')::bigint[]), unnest(json_extract(doc, '$[7]')::varchar[]),
+       unnest(json_extract(doc, '$[8]')::varchar[]), unnest(json_extract(doc, '$[9]')::varchar[]),
+       unnest(json_extract(doc, '$[10]')::varchar[]), unnest(json_extract(doc, '$[11]')::varchar[]),
+       unnest(json_extract(doc, '$[12]')::varchar[])
+from (select $1::json as doc)
+"""
+_NEXT_KEY = {
+    "runs": "select coalesce(max(run_key), 0) + 1 from raw.runs",
+    "uploads": "select coalesce(max(upload_key), 0) + 1 from raw.uploads",
+    "variants": "select coalesce(max(variant_key), 0) + 1 from raw.variants",
+    "tests": "select coalesce(max(test_key), 0) + 1 from raw.tests",
+    "messages": "select coalesce(max(message_key), 0) + 1 from raw.messages",
+}
+_NO_FAILURE = (None, None, None, None, None)
+_JSON_ROWS = 5_000
+
+
+class Kept(NamedTuple):
+    """What became of an upload.
+
+    Attributes:
+        stored: False where the store has it already.
+        problems: What a person should know of: disagreements with what was known of the run.
+    """
+
+    stored: bool
+    problems: list[Problem]
+
+
+class _Copy(NamedTuple):
+    upload_key: int
+    attempts: int
+    complete: bool | None
+
+
+class Intake:
+    """The sink of one input. A context manager: leaving it without `keep` leaves no row.
+
+    Args:
+        connection: A writing connection with no transaction open.
+    """
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self._connection = connection
+        self._kept = False
+        self.attempts = 0
+
+    def __enter__(self) -> Self:
+        self._run(_STAGE)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._run("drop table if exists stage")
+
+    def write(self, attempts: Sequence[Attempt]) -> None:
+        """Take the next attempts of the input, in document order."""
+        self.attempts += len(attempts)
+        rows = [
+            row[:8] + (_NO_FAILURE if row[8] is None else (*row[8], _digest(row[8])))
+            for row in attempts
+        ]
+        if hasattr(self._connection, "appender"):
+            appender = self._connection.appender("stage")
+            appender.append_rows(rows)
+            appender.flush()
+        else:
+            self._write_json(rows)
+
+    def _write_json(self, rows: Sequence[tuple[object, ...]]) -> None:
+        """Stage rows as JSON columns: DuckDB before 2.0 has no other quick way in."""
+        for start in range(0, len(rows), _JSON_ROWS):
+            columns = list(zip(*rows[start : start + _JSON_ROWS], strict=True))
+            self._run(_STAGE_JSON, [json.dumps(columns)])
+
+    def keep(self, upload: Upload, *, digest: str, form: str, now_us: int) -> Kept:
+        """Move what was staged into the store, in one transaction.
+
+        An upload that was stored while its run was still going on is replaced by its longer self;
+        a shorter copy of one that is stored changes nothing.
+
+        Args:
+            upload: Where the results come from.
+            digest: SHA-256 of the decompressed bytes, hexadecimal.
+            form: Name of the input's format.
+            now_us: The present, microseconds since the epoch.
+        """
+        self._run("begin")
+        try:
+            copy = self._stored_copy(upload)
+            if copy is not None and not self._is_newer(upload, copy):
+                self._run("rollback")
+                return Kept(stored=False, problems=[])
+            problems = self._replace(copy) if copy is not None else []
+            run_key, disagreements = self._run_key(upload)
+            self._add_facts(upload, run_key, digest, form, now_us)
+            self._run("commit")
+        except BaseException:
+            self._rollback()
+            raise
+        return Kept(stored=True, problems=problems + disagreements)
+
+    def _rollback(self) -> None:
+        import contextlib
+
+        import duckdb
+
+        with contextlib.suppress(duckdb.Error):  # a failed commit has ended the transaction already
+            self._run("rollback")
+
+    def _stored_copy(self, upload: Upload) -> _Copy | None:
+        copies = self._rows(
+            """select u.upload_key, u.attempts, u.complete
+               from raw.uploads u join raw.runs r using (run_key)
+               where u.upload_id = $1 and u.run_attempt = $2 and r.project = $3 and r.run_id = $4""",
+            [upload.upload_id, upload.run_attempt, upload.project, upload.run_id],
+        )
+        return _Copy(*copies[0]) if copies else None
+
+    def _is_newer(self, upload: Upload, copy: _Copy) -> bool:
+        finished = upload.complete is True
+        return copy.complete is False and (finished or self.attempts > copy.attempts)
+
+    def _replace(self, copy: _Copy) -> list[Problem]:
+        self._run("delete from raw.attempts where upload_key = $1", [copy.upload_key])
+        self._run("delete from raw.uploads where upload_key = $1", [copy.upload_key])
+        return [Problem(f"Replaces an unfinished copy with {copy.attempts} attempts.")]
+
+    def _run_key(self, upload: Upload) -> tuple[int, list[Problem]]:
+        facts = [
+            upload.commit,
+            upload.tree_sha,
+            upload.dirty,
+            upload.branch,
+            upload.pull_request,
+            upload.ci,
+            upload.ci_url,
+        ]
+        known = self._rows(
+            "select run_key, commit_id from raw.runs where project = $1 and run_id = $2",
+            [upload.project, upload.run_id],
+        )
+        if not known:
+            key = self._next("runs")
+            self._run(
+                "insert into raw.runs values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+                [key, upload.project, upload.run_id, *facts],
+            )
+            return key, []
+        key, commit = known[0]
+        if commit is not None and upload.commit not in {None, commit}:
+            return key, [
+                Problem(
+                    f"Run {upload.run_id} was recorded with commit {commit}, this file says "
+                    f"{upload.commit}; the first was kept."
+                )
+            ]
+        self._run(
+            """update raw.runs set
+                   commit_id = coalesce(commit_id, $2), tree_sha = coalesce(tree_sha, $3),
+                   dirty = coalesce(dirty, $4), branch = coalesce(branch, $5),
+                   pull_request = coalesce(pull_request, $6), ci = coalesce(ci, $7),
+                   ci_url = coalesce(ci_url, $8)
+               where run_key = $1""",
+            [key, *facts],
+        )
+        return key, []
+
+    def _add_facts(
+        self, upload: Upload, run_key: int, digest: str, format_name: str, now_us: int
+    ) -> None:
+        variant_key = self._variant_key(variant_text(upload.variant))
+        upload_key = self._next("uploads")
+        self._add_tests(upload.project)
+        self._add_messages()
+        self._run(
+            """insert into raw.attempts
+               select $1, t.test_key, s.attempt, s.outcome::raw.outcome, s.duration_us,
+                      s.setup_us, s.teardown_us, s.started_us, s.worker, m.message_key
+               from stage s
+               join raw.tests t on t.project = $2 and t.test_id = s.test_id
+               left join raw.messages m on m.digest = s.digest
+               order by t.test_key, s.attempt""",
+            [upload_key, upload.project],
+        )
+        self._run(
+            """insert into raw.uploads
+               values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)""",
+            [
+                upload_key,
+                run_key,
+                variant_key,
+                upload.upload_id,
+                digest,
+                format_name,
+                upload.producer,
+                upload.run_attempt,
+                upload.shard,
+                upload.started_us,
+                upload.ended_us,
+                upload.complete,
+                upload.exit_status,
+                self.attempts,
+                now_us,
+            ],
+        )
+
+    def _add_tests(self, project: str) -> None:
+        self._run(
+            """insert into raw.tests
+               select $1 + row_number() over (order by n.test_id) - 1, $2, n.test_id
+               from (select distinct test_id from stage) n
+               anti join raw.tests t on t.project = $2 and t.test_id = n.test_id""",
+            [self._next("tests"), project],
+        )
+
+    def _add_messages(self) -> None:
+        self._run(
+            """insert into raw.messages
+               select $1 + row_number() over (order by n.digest) - 1,
+                      n.digest, n.type, n.message, n.text, n.place
+               from (select distinct on (digest) digest, type, message, text, place
+                     from stage where digest is not null) n
+               anti join raw.messages m on m.digest = n.digest""",
+            [self._next("messages")],
+        )
+
+    def _variant_key(self, variant: str) -> int:
+        known = self._rows("select variant_key from raw.variants where variant = $1", [variant])
+        if known:
+            return int(known[0][0])
+        key = self._next("variants")
+        self._run("insert into raw.variants values ($1, $2)", [key, variant])
+        return key
+
+    def _next(self, table: str) -> int:
+        """Return the next free key: safe, because the one writer holds the store's lock."""
+        key: int = self._rows(_NEXT_KEY[table])[0][0]
+        return key
+
+    def _rows(self, sql: str, values: Iterable[object] = ()) -> list[tuple[Any, ...]]:
+        rows: list[tuple[Any, ...]] = self._connection.execute(sql, list(values)).fetchall()
+        return rows
+
+    def _run(self, sql: str, values: Iterable[object] = ()) -> None:
+        # A result that is not drained blocks the connection in DuckDB 2.
+        self._connection.execute(sql, list(values)).fetchall()
+
+
+def _digest(failure: Failure) -> str:
+    """Name a failure by its content; equal digests are stored once."""
+    return hashlib.blake2b(repr(tuple(failure)).encode(), digest_size=16).hexdigest()
