@@ -1,0 +1,104 @@
+"""The public functions: what the command does, for programs.
+
+Heavy libraries are imported when a function is called, not before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from testlytics_collector.errors import NotFoundError
+
+if TYPE_CHECKING:
+    from testlytics.report.sections import Report, Section
+    from testlytics_collector.ingest import FileResult, Stated
+    from testlytics_collector.store.reader import Window
+
+SECTIONS = ("flaky", "broken", "slowest", "fastest", "regressions")
+"""The lists a report can hold, in the order they are shown."""
+
+
+def ingest(
+    paths: Iterable[str],
+    store: Path,
+    *,
+    stated: Stated | None = None,
+    wait_s: float = 10.0,
+    max_bytes: int = 2 << 30,
+    on_file: Callable[[FileResult], None] = lambda _: None,
+) -> list[FileResult]:
+    """Read result files and keep them in a store.
+
+    Args:
+        paths: Files, as `testlytics_collector.ingest.find` gives them; `-` is standard input.
+        store: The store's file; made where it is missing.
+        stated: What is known of all of the files.
+        wait_s: How long to wait for others who use the store, in seconds.
+        max_bytes: Largest file read, decompressed, in bytes.
+        on_file: Called with each answer as soon as it is there.
+
+    Returns:
+        One answer for each file, in the same order; a refused file costs no other.
+
+    Raises:
+        StoreError: The store cannot be opened or written.
+    """
+    from testlytics_collector.ingest import ingest as take_in
+    from testlytics_collector.store.store import open_store
+
+    with open_store(store, write=True, wait_s=wait_s) as opened:
+        return take_in(paths, opened, stated=stated, max_bytes=max_bytes, on_file=on_file)
+
+
+def report(
+    store: Path,
+    window: Window,
+    *,
+    sections: Iterable[str] = (),
+    sort: str = "median",
+    wait_s: float = 10.0,
+) -> Report:
+    """Judge the tests of a window and report on them.
+
+    Args:
+        store: The store's file.
+        window: Which runs to look at.
+        sections: Names from `SECTIONS`.
+        sort: How the slowest and fastest are ordered: `median`, `p95` or `total`.
+        wait_s: How long to wait for a writer, in seconds.
+
+    Raises:
+        NotFoundError: There is no store, or no run in the window.
+        StoreError: The store cannot be opened or read.
+    """
+    from testlytics.report import sections as build
+    from testlytics_analytics import duration, status
+    from testlytics_collector.store.store import open_store
+
+    with open_store(store, wait_s=wait_s) as opened:
+        runs, verdicts = opened.runs(window), opened.verdicts(window)
+    if runs.is_empty():
+        raise NotFoundError(
+            f"The store {store} holds no run that fits.",
+            slug="no-runs",
+            hint="Widen --project, --branch, --variant, --since or --last, or ingest results.",
+        )
+    judged, compared = status.judge(verdicts), duration.slower(verdicts)
+    options = duration.DurationOptions()
+    regressions = build.regression_section(compared, options.samples)
+    summary, lines = build.summarise(runs, judged, len(regressions.rows))
+
+    def made(name: str) -> Section:
+        if name == "flaky":
+            return build.flaky_section(judged)
+        if name == "broken":
+            return build.broken_section(judged)
+        if name == "regressions":
+            return regressions
+        timed = duration.durations(verdicts)
+        return build.speed_section(timed, slowest=name == "slowest", sort=sort)
+
+    wanted = set(sections)
+    return build.Report(summary, lines, [made(name) for name in SECTIONS if name in wanted])

@@ -1,0 +1,159 @@
+"""Reports as table, JSON, CSV and Markdown. Every untrusted text is escaped for its place."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Callable
+
+from testlytics.report.sections import Report, Section
+
+SCHEMA = 1
+"""Version of the JSON shape; rises when a key goes away or changes its meaning."""
+
+_STYLES = {"flaky": "33", "broken": "31", "regressions": "35"}
+
+
+def as_json(report: Report) -> str:
+    """Write everything, rows whole; keys of lists are the sections' names."""
+    lists = {section.name: section.rows for section in report.sections}
+    document = {"schema": SCHEMA, "summary": report.summary, **lists}
+    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def as_csv(report: Report) -> str:
+    """Write the one list of the report, or the summary where it has none; rows whole."""
+    rows = report.sections[0].rows if report.sections else [report.summary]
+    out = io.StringIO()
+    if rows:
+        writer = csv.DictWriter(out, list(rows[0]))  # ends lines as RFC 4180 says
+        writer.writeheader()
+        writer.writerows({k: _inert(v) for k, v in row.items()} for row in rows)
+    return out.getvalue()
+
+
+def _inert(value: object) -> object:
+    """Keep a spreadsheet from taking a test's name for a formula."""
+    return f"'{value}" if isinstance(value, str) and value[:1] in "=+-@\t\r" and value else value
+
+
+def as_markdown(report: Report) -> str:
+    """Write headings and tables in GitHub's Markdown."""
+    blocks = ["## testlytics", "  \n".join(_markdown_cell(line) for line in report.lines)]
+    for section in report.sections:
+        blocks.append(f"### {section.title} ({len(section.rows) + section.left_out})")
+        if not section.rows:
+            blocks.append(section.empty)
+            continue
+        head = " | ".join(column.title for column in section.columns)
+        rule = " | ".join("---:" if column.right else "---" for column in section.columns)
+        lines = [f"| {head} |", f"| {rule} |"]
+        lines += [
+            "| " + " | ".join(_markdown_cell(c.text(row)) for c in section.columns) + " |"
+            for row in section.rows
+        ]
+        blocks.append("\n".join(lines))
+        if section.left_out:
+            blocks.append(_more(section))
+    return "\n\n".join(blocks) + "\n"
+
+
+_MARKUP = re.compile(
+    r"""[|<>&`*~\\$]        # cells, tags, entities, code, emphasis, mathematics
+    |(?<![^\W_])_|_(?![^\W_])  # an underscore inside a word is only itself
+    |\](?=[(\[:])|!(?=\[)    # links and images
+    |@(?=\w)|\#(?=\d)        # people and issues
+    |:(?=//)|(?<=www)\.      # addresses""",
+    re.VERBOSE | re.IGNORECASE,
+)
+
+
+def _markdown_cell(text: str) -> str:
+    """Escape what would end a cell, start markup, or name somebody."""
+    return _MARKUP.sub(lambda match: f"&#{ord(match[0])};", visible(text))
+
+
+def as_table(report: Report, *, width: int, colour: bool) -> str:
+    """Write for a terminal.
+
+    Args:
+        report: What to write.
+        width: Columns of the terminal, at least 40.
+        colour: Whether escape sequences may be used.
+    """
+    paint = _painter(colour=colour)
+    blocks = ["\n".join(report.lines)] if not report.sections else []
+    for section in report.sections:
+        style = _STYLES.get(section.name, "36")
+        head = paint(f"{section.title} ({len(section.rows) + section.left_out})", f"1;{style}")
+        if not section.rows:
+            blocks.append(f"{head}\n  {section.empty}")
+            continue
+        lines = [head, *_grid(section, width, paint)]
+        if section.left_out:
+            lines.append(f"  {_more(section)}")
+        blocks.append("\n".join(lines))
+    return "\n\n".join(blocks) + "\n"
+
+
+def _more(section: Section) -> str:
+    return f"... and {section.left_out} more; --limit 0 shows all."
+
+
+def _painter(*, colour: bool) -> Callable[[str, str], str]:
+    def paint(text: str, style: str) -> str:
+        return f"\x1b[{style}m{text}\x1b[0m" if colour else text
+
+    return paint
+
+
+def _grid(section: Section, width: int, paint: Callable[[str, str], str]) -> list[str]:
+    """Set numbers in columns; the name comes last and is wrapped, never cut."""
+    *columns, name = section.columns
+    cells = [[visible(column.text(row)) for column in columns] for row in section.rows]
+    widths = [
+        max(len(column.title), *(len(row[index]) for row in cells))
+        for index, column in enumerate(columns)
+    ]
+
+    def set_row(texts: list[str]) -> str:
+        pairs = zip(columns, texts, widths, strict=True)
+        return "".join(
+            "  " + (text.rjust(size) if column.right else text.ljust(size))
+            for column, text, size in pairs
+        )
+
+    lines = [paint(f"{set_row([c.title for c in columns])}  {name.title}", "2")]
+    room = width - sum(widths) - 2 * len(widths) - 2
+    for row, texts in zip(section.rows, cells, strict=True):
+        parts = _wrapped(visible(name.text(row)), room if room >= 30 else width - 6)
+        start = set_row(texts)
+        if room >= 30:
+            lines.append(f"{start}  {parts[0]}")
+            lines += [" " * (len(start) + 2) + part for part in parts[1:]]
+        else:  # no room beside the numbers: below them
+            lines += [start.rstrip(), *("      " + part for part in parts)]
+    return lines
+
+
+def _wrapped(text: str, room: int) -> list[str]:
+    """Break a test id into lines after its own separators where there are any in reach."""
+    lines = []
+    while len(text) > room:
+        cut = max(text.rfind(sign, 0, room) + len(sign) for sign in ("::", "/", "[", " ", "-", ","))
+        cut = cut if cut > room // 2 else room
+        lines.append(text[:cut])
+        text = text[cut:]
+    return [*lines, text]
+
+
+def visible(text: str) -> str:
+    """Write a text so that nothing in it moves the cursor, hides or turns around other text."""
+    if text.isprintable():
+        return text
+    return "".join(
+        sign if sign.isprintable() else sign.encode("unicode_escape").decode("ascii")
+        for sign in text
+    )

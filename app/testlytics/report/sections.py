@@ -1,0 +1,263 @@
+"""What a report says: sections of rows, drawn from the analytics. Knows nothing of formats."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import polars as pl
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """How one column is shown to a person.
+
+    Attributes:
+        title: Its heading.
+        text: What stands in a row's cell; may hold untrusted text.
+        right: Whether it is set to the right, as numbers are.
+    """
+
+    title: str
+    text: Callable[[Row], str]
+    right: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One list of a report.
+
+    Attributes:
+        name: Its key in JSON.
+        title: Its heading for people.
+        rows: Plain values (str, int, float, bool, None), most important first.
+        columns: What people are shown; programs get the whole rows.
+        empty: What is said where there are no rows.
+        left_out: How many rows were cut off at the end.
+    """
+
+    name: str
+    title: str
+    rows: list[Row]
+    columns: tuple[Column, ...]
+    empty: str
+    left_out: int = 0
+
+    def cut(self, limit: int | None) -> Section:
+        """Return the section with at most this many rows; None keeps all."""
+        rows = self.rows[:limit]
+        return replace(self, rows=rows, left_out=self.left_out + len(self.rows) - len(rows))
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A whole report.
+
+    Attributes:
+        summary: Plain values about everything in the window.
+        lines: The summary in sentences.
+        sections: The lists asked for.
+    """
+
+    summary: Row
+    lines: list[str]
+    sections: list[Section]
+
+
+def percent(rate: float | None) -> str:
+    """Write a rate in percent; an unknown one as a dash."""
+    if rate is None:
+        return "-"
+    value = rate * 100
+    return f"{value:.1f} %" if 0 < value < 1 or 99 < value < 100 else f"{value:.0f} %"
+
+
+def seconds(value: float | None) -> str:
+    """Write a duration with three digits and its unit; an unknown one as a dash."""
+    if value is None:
+        return "-"
+    if value < 0.9995e-3:
+        return f"{value * 1e6:.0f} µs"
+    if value < 0.9995:
+        return f"{value * 1e3:.3g} ms"
+    return f"{value:.3g} s" if value < 999.5 else f"{value:,.0f} s"
+
+
+def commit(value: str | None) -> str:
+    """Write a commit short; an unknown one as a dash."""
+    return value[:8] if value else "-"
+
+
+def _count(number: int, one: str, many: str | None = None) -> str:
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+def _evidence(row: Row) -> str:
+    """Say why a test counts as flaky, the strongest reason first."""
+    reasons = []
+    if row["flaky"]:
+        reasons.append(f"{_count(row['flaky'], 'run')} failed and passed")
+    if row["disagreements"]:
+        reasons.append(f"both on {_count(row['disagreements'], 'commit')}")
+    return "; ".join(reasons) or f"{row['flips']} flips in {row['runs']} runs"
+
+
+def _name(rows: list[Row]) -> Column:
+    """Show the test, and what else it takes to tell two rows apart."""
+    several = {key: len({row[key] for row in rows}) > 1 for key in ("project", "variant")}
+
+    def text(row: Row) -> str:
+        project = f"{row['project']}: " if several["project"] else ""
+        variant = f" ({row['variant'] or 'no variant'})" if several["variant"] else ""
+        return f"{project}{row['test_id']}{variant}"
+
+    return Column("test", text)
+
+
+def flaky_section(judged: pl.DataFrame) -> Section:
+    """List the flaky tests, those that fail most often first."""
+    rows = _of_status(judged, "flaky", "failure_rate")
+    columns = (
+        Column("fails", lambda r: percent(r["failure_rate"]), right=True),
+        Column(
+            "95 % interval", lambda r: f"{percent(r['low'])} - {percent(r['high'])}", right=True
+        ),
+        Column("runs", lambda r: str(r["runs"]), right=True),
+        Column("evidence", _evidence),
+        _name(rows),
+    )
+    return Section("flaky", "Flaky tests", rows, columns, "No flaky tests.")
+
+
+def broken_section(judged: pl.DataFrame) -> Section:
+    """List the broken tests, those that broke last first."""
+    rows = _of_status(judged, "broken", "failing_streak", descending=False)
+    columns = (
+        Column("failed runs", lambda r: str(r["failing_streak"]), right=True),
+        Column("since", lambda r: commit(r["failing_commit"])),
+        Column("last good", lambda r: commit(r["passing_commit"])),
+        _name(rows),
+    )
+    return Section("broken", "Broken tests", rows, columns, "No broken tests.")
+
+
+def _of_status(
+    judged: pl.DataFrame, status: str, order: str, *, descending: bool = True
+) -> list[Row]:
+    import polars as pl
+
+    found = judged.filter(pl.col("status") == status)
+    return found.sort(
+        order, "project", "test_id", "variant", descending=[descending, False, False, False]
+    ).to_dicts()
+
+
+def speed_section(timed: pl.DataFrame, *, slowest: bool, sort: str) -> Section:
+    """List the slowest or the fastest tests.
+
+    Args:
+        timed: What `duration.durations` gives.
+        slowest: The slowest first, or the fastest first.
+        sort: By `median`, `p95` or `total`.
+    """
+    ordered = timed.sort(
+        f"{sort}_s", "project", "test_id", "variant", descending=[slowest, False, False, False]
+    )
+    rows = ordered.to_dicts()
+    columns = (
+        Column("median", lambda r: seconds(r["median_s"]), right=True),
+        Column("p95", lambda r: seconds(r["p95_s"]), right=True),
+        Column("total", lambda r: seconds(r["total_s"]), right=True),
+        Column("runs", lambda r: str(r["samples"]), right=True),
+        _name(rows),
+    )
+    name = "slowest" if slowest else "fastest"
+    empty = "No durations: no test has passed yet."
+    return Section(name, f"{name.capitalize()} tests, by {sort}", rows, columns, empty)
+
+
+def regression_section(compared: pl.DataFrame, samples: int) -> Section:
+    """List the tests that got slower, the largest increase first.
+
+    Args:
+        compared: What `duration.slower` gives.
+        samples: How many durations a baseline needs.
+    """
+    import polars as pl
+
+    found = compared.filter(pl.col("regression"))
+    rows = found.sort(
+        pl.col("newest_s") - pl.col("baseline_s"),
+        "project",
+        "test_id",
+        "variant",
+        descending=[True, False, False, False],
+    ).to_dicts()
+    columns = (
+        Column("baseline", lambda r: seconds(r["baseline_s"]), right=True),
+        Column("newest", lambda r: seconds(r["newest_s"]), right=True),
+        Column("ratio", lambda r: f"{r['ratio']:.2f}" if r["ratio"] else "-", right=True),
+        Column("held", lambda r: _count(r["held"], "run"), right=True),
+        Column("since", lambda r: commit(r["since_commit"])),
+        _name(rows),
+    )
+    empty = (
+        "No test got slower."
+        if compared.height
+        else f"No baseline yet: a test needs {samples} passed runs and one more."
+    )
+    return Section("regressions", "Slower tests", rows, columns, empty)
+
+
+def summarise(runs: pl.DataFrame, judged: pl.DataFrame, regressions: int) -> tuple[Row, list[str]]:
+    """Say what the window holds, as values and as sentences."""
+    import polars as pl
+
+    by_status = dict(judged.group_by("status").len().iter_rows())
+    newest = runs.row(-1, named=True)
+    failing = judged.filter(pl.col("last_verdict") == "failed").height
+    summary: Row = {
+        "runs": runs.height,
+        "commits": runs["commit"].drop_nulls().n_unique(),
+        "tests": judged.select("project", "test_id").n_unique(),
+        "attempts": int(runs["attempts"].sum()),
+        "incomplete_runs": int((~runs["complete"]).sum()),
+        "first_run_at": _instant(runs["started_at"].min()),
+        "last_run_at": _instant(runs["started_at"].max()),
+        "last_run_id": newest["run_id"],
+        "last_commit": newest["commit"],
+        "flaky": by_status.get("flaky", 0),
+        "broken": by_status.get("broken", 0),
+        "stable": by_status.get("stable", 0),
+        "unknown": by_status.get("unknown", 0),
+        "failing": failing,
+        "slower": regressions,
+    }
+    return summary, _sentences(summary)
+
+
+def _sentences(summary: Row) -> list[str]:
+    count = _count
+    lines = [
+        (
+            f"{count(summary['tests'], 'test')} in {count(summary['runs'], 'run')}"
+            f" of {count(summary['commits'], 'commit')},"
+            f" {summary['first_run_at'] or '?'} to {summary['last_run_at'] or '?'} UTC"
+        ),
+        "   ".join(
+            f"{summary[name]} {name}" for name in ("flaky", "broken", "slower", "stable", "unknown")
+        ),
+    ]
+    if summary["incomplete_runs"]:
+        lines.append(f"{count(summary['incomplete_runs'], 'run')} did not end: the process died.")
+    if summary["unknown"]:
+        lines.append("unknown: too few runs to tell, or only skipped.")
+    return lines
+
+
+def _instant(value: Any) -> str | None:  # noqa: ANN401 - polars gives a wide type
+    return None if value is None else value.strftime("%Y-%m-%d %H:%M:%S")

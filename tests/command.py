@@ -1,0 +1,49 @@
+"""Runs the real command in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a run of the command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+def command(
+    *arguments: object,
+    cwd: Path,
+    stdin: bytes = b"",
+    env: Mapping[str, str] = {},
+) -> Done:
+    """Run `testlytics` with these arguments in a clean environment."""
+    outer = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("TESTLYTICS", "GITHUB_", "CI", "COV_"))
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "testlytics", *map(str, arguments)],
+        cwd=cwd,
+        input=stdin,
+        capture_output=True,
+        env={**outer, "NO_COLOR": "1", **env},
+        timeout=100,
+        check=False,
+    )
+    return Done(done.returncode, done.stdout.decode(), done.stderr.decode())

@@ -1,0 +1,57 @@
+"""What is imported when: the import contracts cannot see it, a fresh process can."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = {"duckdb", "polars", "pyarrow", "numpy", "pandas"}
+
+
+def modules_after(code: str) -> set[str]:
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}\nimport sys\nprint(*sys.modules, sep='\\n')"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return {name.partition(".")[0] for name in done.stdout.split()}
+
+
+@pytest.mark.parametrize(
+    ("code", "heavy"),
+    [
+        ("import testlytics", HEAVY | {"typer", "rich"}),
+        ("import testlytics.api", HEAVY | {"typer", "rich"}),
+        ("import testlytics_collector", HEAVY | {"typer", "rich"}),
+        ("import testlytics_collector.ingest", HEAVY | {"typer", "rich"}),
+        ("import testlytics_analytics", HEAVY | {"typer", "rich"}),
+        ("import testlytics.cli.main", HEAVY),
+        ("import pytest_testlytics", HEAVY | {"typer", "rich", "testlytics"}),
+    ],
+)
+def test_importing_is_light(code: str, heavy: set[str]) -> None:
+    assert modules_after(code) & heavy == set()
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["report", "--help"], ["--version"]])
+def test_help_is_light(arguments: list[str]) -> None:
+    code = (
+        f"import sys; sys.argv = ['testlytics', *{arguments!r}]\n"
+        "from testlytics.cli.main import main\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass"
+    )
+    assert modules_after(code) & HEAVY == set()
+
+
+def test_no_pyarrow_pandas_or_numpy_is_needed() -> None:
+    code = (
+        "import sys\n"
+        "for name in ('pyarrow', 'pandas', 'numpy'):\n    sys.modules[name] = None\n"
+        "import duckdb, polars as pl\n"
+        "frame = pl.DataFrame(duckdb.connect().sql('select 1 as x'))\n"
+        "assert frame.item() == 1"
+    )
+    modules_after(code)

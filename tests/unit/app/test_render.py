@@ -1,0 +1,161 @@
+"""Reports in the formats people and programs read."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from testlytics.report.render import as_csv, as_json, as_markdown, as_table, visible
+from testlytics.report.sections import (
+    Report,
+    Section,
+    broken_section,
+    flaky_section,
+    percent,
+    regression_section,
+    seconds,
+    speed_section,
+)
+from testlytics_analytics import duration, status
+from tests.factories import frame, series
+
+VERDICTS = frame(
+    series("tests/test_a.py::test_race[1]", "PLPPFPPPPPPP"),
+    series("tests/test_b.py::test_gone", "P" * 9 + "FFF"),
+    series("tests/test_c.py::test_slow", "P" * 12, durations=[0.1] * 11 + [0.5]),
+)
+
+
+def whole() -> Report:
+    judged = status.judge(VERDICTS)
+    timed = duration.durations(VERDICTS)
+    return Report(
+        {"runs": 12},
+        ["3 tests"],
+        [
+            flaky_section(judged),
+            broken_section(judged),
+            speed_section(timed, slowest=True, sort="p95"),
+            speed_section(timed, slowest=False, sort="median"),
+            regression_section(duration.slower(VERDICTS), 10),
+        ],
+    )
+
+
+def test_sections_name_the_right_tests() -> None:
+    names = {s.name: [row["test_id"] for row in s.rows] for s in whole().sections}
+    assert names["flaky"] == ["tests/test_a.py::test_race[1]"]
+    assert names["broken"] == ["tests/test_b.py::test_gone"]
+    assert names["slowest"][0] == "tests/test_c.py::test_slow"
+    assert names["fastest"][-1] == "tests/test_c.py::test_slow"
+    assert names["regressions"] == ["tests/test_c.py::test_slow"]
+
+
+def test_table() -> None:
+    told = as_table(whole(), width=80, colour=False)
+    assert "   17 %     5 % - 45 %    12  1 run failed and passed; both on 1 commit" in told
+    assert "  100 ms  500 ms   5.00  1 run  c11" in told
+
+
+def test_json_holds_whole_rows_under_their_lists() -> None:
+    told = json.loads(as_json(whole()))
+    assert told["schema"] == 1
+    assert told["flaky"][0]["disagreements"] == 1
+    assert set(told) == {
+        "schema",
+        "summary",
+        "flaky",
+        "broken",
+        "slowest",
+        "fastest",
+        "regressions",
+    }
+
+
+def test_csv_of_the_summary() -> None:
+    assert as_csv(Report({"runs": 3, "tests": 2}, [], [])) == "runs,tests\r\n3,2\r\n"
+
+
+def test_empty_lists_say_so() -> None:
+    report = Report({}, [], [flaky_section(status.judge(VERDICTS.clear()))])
+    assert "No flaky tests." in as_table(report, width=80, colour=False)
+    assert "No flaky tests." in as_markdown(report)
+    assert as_csv(report) == ""
+
+
+def test_cut_lists_say_how_many_are_missing() -> None:
+    section = speed_section(duration.durations(VERDICTS), slowest=True, sort="median").cut(1)
+    told = as_table(Report({}, [], [section]), width=80, colour=False)
+    assert "Slowest tests, by median (3)" in told
+    assert "... and 2 more; --limit 0 shows all." in told
+
+
+def test_projects_and_variants_are_shown_where_they_tell_rows_apart() -> None:
+    rows = frame(series("t", "P" * 10 + "FFF", variant="os=linux"), series("t", "FFF", variant=""))
+    told = as_table(Report({}, [], [broken_section(status.judge(rows))]), width=80, colour=False)
+    assert "t (os=linux)" in told
+    assert "t (no variant)" in told
+
+
+@given(st.text(min_size=1), st.integers(40, 120))
+def test_a_table_never_loses_a_sign_of_a_name_nor_leaves_its_width(name: str, width: int) -> None:
+    rows = frame(series(name, "PLP"))
+    told = as_table(Report({}, [], [flaky_section(status.judge(rows))]), width=width, colour=False)
+    body = told.splitlines()[2:]
+    assert visible(name).replace(" ", "") in "".join("".join(body).split())
+    assert all(line.isprintable() for line in told.splitlines())
+    assert max(map(len, body)) <= max(width, 80)
+
+
+@given(st.text(min_size=1))
+def test_markdown_never_gains_a_cell_or_markup(name: str) -> None:
+    rows = frame(series(name, "PLP"))
+    told = as_markdown(Report({}, [], [flaky_section(status.judge(rows))]))
+    row = next(line for line in told.splitlines() if line.startswith("| 33"))
+    assert row.count("|") == 6
+    assert not set("<>`") & set(row)
+    assert len(told.splitlines()) == 9
+
+
+@given(st.text(min_size=1))
+def test_csv_is_read_back(name: str) -> None:
+    section = Section("flaky", "", [{"test_id": name, "n": 1}], (), "")
+    (row,) = csv.DictReader(io.StringIO(as_csv(Report({}, [], [section])), newline=""))
+    assert row["test_id"].removeprefix("'") == name.removeprefix("'")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "-"),
+        (0, "0 µs"),
+        (1e-6, "1 µs"),
+        (0.00099999, "1 ms"),
+        (0.01234, "12.3 ms"),
+        (0.9996, "1 s"),
+        (12.345, "12.3 s"),
+        (1234.5, "1,234 s"),
+    ],
+)
+def test_seconds(value: float | None, text: str) -> None:
+    assert seconds(value) == text
+
+
+@pytest.mark.parametrize(
+    ("rate", "text"),
+    [
+        (None, "-"),
+        (0.0, "0 %"),
+        (0.004, "0.4 %"),
+        (0.25, "25 %"),
+        (0.996, "99.6 %"),
+        (1.0, "100 %"),
+    ],
+)
+def test_percent(rate: float | None, text: str) -> None:
+    assert percent(rate) == text
