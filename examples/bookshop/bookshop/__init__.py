@@ -1,0 +1,1 @@
+"""The till, the shelves and the orders of a small bookshop."""
