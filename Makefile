@@ -65,4 +65,4 @@ build: $(VENV)/ready ## Build the wheels of both distributions into dist/
 
 .PHONY: clean
 clean: ## Remove everything that was built or recorded here
-	@rm -rf $(VENV) dist build demo-work .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	@rm -rf $(VENV) dist build .testlytics/demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

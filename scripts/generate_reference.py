@@ -14,21 +14,27 @@ from testlytics_collector.store import schema
 
 REFERENCE = Path(__file__).parent.parent / "docs" / "reference"
 COMMANDS = ("", "ingest", "report")
+HEAD = """\
+<!-- Made by scripts/generate_reference.py; change the code, then run make docs. -->
+# The command line
+
+Defaults of options may also stand in `pyproject.toml`, in `[tool.testlytics]` for all commands or
+in `[tool.testlytics.<command>]`. A flag wins over an environment variable, that over the table of
+the command, that over the shared table.
+
+| exit code | meaning |
+|---|---|
+| 0 | fine |
+| 1 | findings that block |
+| 2 | wrong usage or configuration |
+| 3 | could not do it: unreadable input, store in use or unreadable |
+| 5 | nothing found to work on |"""
 NOTE = "<!-- Made by scripts/generate_reference.py; change the code, then run make docs. -->\n"
 
 
 def command_page() -> str:
     """Return the page of the command line."""
-    blocks = [
-        NOTE + "# The command line",
-        "Defaults of options may also stand in `pyproject.toml`, in `[tool.testlytics]` for all commands or in "
-        "`[tool.testlytics.<command>]`.\nA flag wins over an environment variable, that over the table of the command, "
-        "that over the shared table.",
-        "| exit code | meaning |\n|---|---|\n| 0 | fine |\n| 1 | findings that block |\n"
-        "| 2 | wrong usage or configuration |\n"
-        "| 3 | could not do it: unreadable input, store in use or unreadable |\n"
-        "| 5 | nothing found to work on |",
-    ]
+    blocks = [HEAD]
     for name in COMMANDS:
         arguments = [word for word in ("testlytics", name, "--help") if word]
         shown = subprocess.run(
@@ -42,13 +48,14 @@ def command_page() -> str:
 
 def schema_page() -> str:
     """Return the page of the store."""
-    return (
-        f"{NOTE}# The store's schema\n\n"
-        f"Schema {schema.SCHEMA_VERSION}. One DuckDB file that DuckDB from 1.5.5 on reads; its own command line and "
-        "polars read it too, while no `testlytics` is\nwriting. Build on the views; what lies "
-        "in `raw` may change with any version.\n\n"
-        f"## Public views\n\n```sql{schema.VIEWS}```\n\n## Tables inside\n\n```sql{schema.TABLES}```\n"
+    about = (
+        f"Schema {schema.SCHEMA_VERSION}. One DuckDB file that DuckDB from 1.5.5 on reads, while no "
+        "`testlytics` is writing.\nBuild on the views; what lies in `raw` may change with any "
+        "version."
     )
+    views = f"## Public views\n\n```sql{schema.VIEWS}```"
+    tables = f"## Tables inside\n\n```sql{schema.TABLES}```"
+    return f"{NOTE}# The store's schema\n\n{about}\n\n{views}\n\n{tables}\n"
 
 
 def main() -> int:

@@ -21,8 +21,9 @@ class Done:
     err: str
 
     @property
-    def json(self) -> Any:
-        return json.loads(self.out)
+    def json(self) -> dict[str, Any]:
+        document: dict[str, Any] = json.loads(self.out)
+        return document
 
 
 def command(

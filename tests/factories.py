@@ -77,12 +77,12 @@ def history(
         rows: list[dict[str, object]] = []
         for test_id, letters in tests.items():
             seconds = durations.get(test_id, [0.1] * len(letters))[number]
-            call = {"call_us": round(seconds * 1e6) - 2_000}
+            call_us = round(seconds * 1e6) - 2_000
             letter = letters[number]
             if letter in "FL":
-                rows.append(attempt(test_id, "failed", failure={"message": "no"}, **call))
+                rows.append(attempt(test_id, "failed", failure={"message": "no"}, call_us=call_us))
             if letter in "PL":
-                rows.append(attempt(test_id, attempt=2 if letter == "L" else 1, **call))
+                rows.append(attempt(test_id, attempt=2 if letter == "L" else 1, call_us=call_us))
             if letter == "S":
                 rows.append(attempt(test_id, "skipped"))
         paths.append(run_file(folder / f"run-{number:03}.jsonl", rows, number))

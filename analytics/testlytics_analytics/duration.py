@@ -22,17 +22,21 @@ class DurationOptions:
         window: The baseline is the median of at most this many durations before the newest.
         samples: No baseline with fewer than this many.
         factor: Slower means beyond baseline * factor.
-        floor_s: An increase below this does not matter, in seconds …
-        held_floor_s: … and below this not even when it has held for `held` runs.
         held: A change that lasted for this many runs is no hiccup of the machine.
+        held_floor_s: An increase that has held must be at least this much in each of its runs to
+            matter, in seconds.
+        floor_s: One that has not held must be at least this much, in seconds …
+        trusted_s: … and its baseline at least this long: a shorter test is easily thrown off by
+            what else the machine does.
     """
 
     window: int = 100
     samples: int = 10
     factor: float = 1.2
-    floor_s: float = 0.05
-    held_floor_s: float = 0.01
     held: int = 3
+    held_floor_s: float = 0.01
+    floor_s: float = 0.05
+    trusted_s: float = 0.1
 
 
 def durations(verdicts: pl.DataFrame) -> pl.DataFrame:
@@ -125,7 +129,7 @@ def _held(marked: pl.DataFrame) -> pl.DataFrame:
         .group_by(KEY)
         .agg(
             pl.len().alias("held"),
-            pl.col("duration_s").median().alias("held_s"),
+            pl.col("duration_s").min().alias("held_s"),
             pl.col("run_id").sort_by("step").first().alias("since_run"),
             pl.col("commit").sort_by("step").first().alias("since_commit"),
         )
@@ -147,10 +151,10 @@ def _before(marked: pl.DataFrame, options: DurationOptions) -> pl.DataFrame:
 
 
 def _with_regression(compared: pl.DataFrame, options: DurationOptions) -> pl.DataFrame:
-    lasting = pl.col("held") >= options.held
-    floor = pl.when(lasting).then(options.held_floor_s).otherwise(options.floor_s)
+    increase = pl.col("held_s") - pl.col("baseline_s")
+    lasting = (pl.col("held") >= options.held) & (increase >= options.held_floor_s)
+    large = (pl.col("baseline_s") >= options.trusted_s) & (increase >= options.floor_s)
     beyond = pl.col("newest_s") > pl.col("baseline_s") * options.factor
-    relevant = pl.col("held_s") - pl.col("baseline_s") >= floor
     unusual = pl.col("held_s") > pl.col("usual_s")
     return compared.select(
         *KEY,
@@ -164,5 +168,5 @@ def _with_regression(compared: pl.DataFrame, options: DurationOptions) -> pl.Dat
         "since_run",
         "since_commit",
         beyond.alias("beyond_factor"),
-        (beyond & relevant & unusual).fill_null(value=False).alias("regression"),
+        (beyond & (lasting | large) & unusual).fill_null(value=False).alias("regression"),
     )

@@ -12,8 +12,9 @@ import pytest
 
 from testlytics_collector.errors import NotFoundError, StoreError, StoreLockedError
 from testlytics_collector.ingest import FileResult, Stated, ingest
+from testlytics_collector.store.reader import Window
 from testlytics_collector.store.schema import SCHEMA_VERSION
-from testlytics_collector.store.store import Window, open_store
+from testlytics_collector.store.store import open_store
 from tests.factories import attempt, end, header, history, lines, run_file
 
 
@@ -170,11 +171,11 @@ def test_uncommitted_changes_are_no_known_sources(store: Path, tmp_path: Path) -
 
 
 def test_disagreeing_commits_of_one_run_are_told(store: Path, tmp_path: Path) -> None:
-    for number in (0, 1):
-        path = tmp_path / f"{number}.jsonl"
+    first, second = tmp_path / "0.jsonl", tmp_path / "1.jsonl"
+    for number, path in enumerate((first, second)):
         path.write_bytes(lines(header(number, run_id="r"), attempt(), end(1)))
-        (result,) = take_in(store, path)
-    assert "recorded with commit 00000000" in result.problems[0].text
+    assert take_in(store, first)[0].problems == ()
+    assert "recorded with commit 00000000" in take_in(store, second)[0].problems[0].text
 
 
 def test_json_and_appender_stage_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -237,9 +238,9 @@ def test_newer_schema_is_refused_by_name(store: Path, tmp_path: Path) -> None:
     with duckdb.connect(str(store)) as connection:
         connection.execute("update raw.meta set value = '99'").fetchall()
     for write in (True, False):
-        with pytest.raises(StoreError, match=f"schema 99.*up to {SCHEMA_VERSION}") as caught:
-            with open_store(store, write=write):
-                pass
+        words = f"schema 99.*up to {SCHEMA_VERSION}"
+        with pytest.raises(StoreError, match=words) as caught, open_store(store, write=write):
+            pass
         assert caught.value.slug == "store-newer"
 
 

@@ -137,7 +137,8 @@ class Intake:
         copies = self._rows(
             """select u.upload_key, u.attempts, u.complete
                from raw.uploads u join raw.runs r using (run_key)
-               where u.upload_id = $1 and u.run_attempt = $2 and r.project = $3 and r.run_id = $4""",
+               where u.upload_id = $1 and u.run_attempt = $2
+                 and r.project = $3 and r.run_id = $4""",
             [upload.upload_id, upload.run_attempt, upload.project, upload.run_id],
         )
         return _Copy(*copies[0]) if copies else None

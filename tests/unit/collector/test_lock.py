@@ -74,9 +74,10 @@ def test_waiting_writer_gets_its_turn(tmp_path: Path) -> None:
 
 def test_folder_that_is_none_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(StoreError, match=r"lock file .*file/h\.duckdb\.lock"):
-        with hold(tmp_path / "file" / "h.duckdb", write=True, wait_s=0):
-            pass
+    database = tmp_path / "file" / "h.duckdb"
+    words = r"lock file .*file/h\.duckdb\.lock"
+    with pytest.raises(StoreError, match=words), hold(database, write=True, wait_s=0):
+        pass
 
 
 def test_zero_wait_tries_once() -> None:

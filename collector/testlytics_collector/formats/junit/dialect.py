@@ -26,7 +26,8 @@ class Dialect:
             verdict of the same test (pytest-rerunfailures).
         repeats_suites: Whether the same test in another suite is another attempt of it.
         wall_time: Whether a suite's `time` is the time that passed, not the sum over its tests.
-        plain_tail: Whether names without `[` need no look at all.
+        plain: Whether a test id is what `style` puts before the name, and the name, for all names
+            without `[`, and times are in seconds.
         unit_s: What an integer `time` counts in, in seconds; from `unit_from` on where smaller
             values may be seconds as well.
         unit_from: See `unit_s`; smaller integers except 0 are read as unknown.
@@ -38,7 +39,7 @@ class Dialect:
     hides_reruns: bool = False
     repeats_suites: bool = False
     wall_time: bool = False
-    plain_tail: bool = True
+    plain: bool = True
     unit_s: float = 1.0
     unit_from: int = 0
 
@@ -62,8 +63,8 @@ class Signs:
 
 GENERIC = Dialect(None)
 _PYTEST = Dialect("pytest", identity.PYTEST, hides_reruns=True, wall_time=True)
-_GTEST = Dialect("googletest", identity.GTEST, plain_tail=False)
-_DOTNET = Dialect("dotnet", identity.DOTNET, plain_tail=False)
+_GTEST = Dialect("googletest", identity.GTEST, plain=False)
+_DOTNET = Dialect("dotnet", identity.DOTNET, plain=False)
 _OUTLINE = identity.OUTLINE
 
 _PYTEST_SUITE = (
@@ -162,21 +163,21 @@ _TABLE: tuple[tuple[Callable[[Signs], bool], Dialect], ...] = (
     (_is_gtest, _GTEST),
     (_schema("surefire"), Dialect("maven-surefire")),
     (_suite_named("rspec"), Dialect("rspec")),
-    (_suite_named("cucumber.runtime"), Dialect("cucumber", _OUTLINE, plain_tail=False)),
-    (_suite_named("Cucumber"), Dialect("cucumber", _OUTLINE, plain_tail=False)),
+    (_suite_named("cucumber.runtime"), Dialect("cucumber", _OUTLINE, plain=False)),
+    (_suite_named("Cucumber"), Dialect("cucumber", _OUTLINE, plain=False)),
     (lambda s: tuple(s.suite) == _GRADLE_SUITE, Dialect("gradle", utc=True)),
     (
         lambda s: (
             list(s.root)[:2] == ["id", "name"] and "hostname" in s.suite and "file" not in s.case
         ),
-        Dialect("playwright", identity.BROWSER, plain_tail=False),
+        Dialect("playwright", identity.BROWSER, plain=False),
     ),
     (
         lambda s: _DEVICE.fullmatch(s.suite.get("name", "")) is not None,
-        Dialect("flank", identity.DEVICE, repeats_suites=True, plain_tail=False),
+        Dialect("flank", identity.DEVICE, repeats_suites=True, plain=False),
     ),
     (lambda s: s.go or "coverage.statements.pct" in s.suite, Dialect("go", identity.GO)),
-    (_is_phpunit, Dialect("phpunit", identity.PHPUNIT, plain_tail=False)),
+    (_is_phpunit, Dialect("phpunit", identity.PHPUNIT, plain=False)),
     (_is_node, Dialect("node:test", identity.BY_SUITE)),
     (_is_dotnet, _DOTNET),
     (
@@ -185,14 +186,14 @@ _TABLE: tuple[tuple[Callable[[Signs], bool], Dialect], ...] = (
     ),
     (
         lambda s: "status" in s.case and " -- @" in s.case.get("name", ""),
-        Dialect("behave", _OUTLINE, plain_tail=False),
+        Dialect("behave", _OUTLINE, plain=False),
     ),
     (
         lambda s: not s.suite and _CONTAINER_TEST.match(s.case.get("name", "")) is not None,
-        Dialect("container-structure-test", unit_s=1e-9, unit_from=10_000),
+        Dialect("container-structure-test", plain=False, unit_s=1e-9, unit_from=10_000),
     ),
-    (_is_old_fitnesse, Dialect("fitnesse", unit_s=1e-3)),
-    (_is_old_exunit, Dialect("exunit", unit_s=1e-6, unit_from=1_000)),
+    (_is_old_fitnesse, Dialect("fitnesse", plain=False, unit_s=1e-3)),
+    (_is_old_exunit, Dialect("exunit", plain=False, unit_s=1e-6, unit_from=1_000)),
 )
 
 

@@ -20,10 +20,8 @@ class Namer:
     Attributes:
         dialect: What wrote the document, as far as seen.
         go: Whether a property of Go was seen.
-        known_times: Durations read before, by their spelling.
-        plain: Whether a name without `[` needs no look.
         prefixes: What stands before names, by class (and file) within the suite that is open. An
-            empty text means that it must be looked at anew.
+            empty text means that every name needs a look.
         stabiliser: Replaces what differs from run to run.
     """
 
@@ -36,8 +34,6 @@ class Namer:
         "_unnamed",
         "dialect",
         "go",
-        "known_times",
-        "plain",
         "prefixes",
         "stabiliser",
     )
@@ -51,8 +47,6 @@ class Namer:
         self._unnamed: dict[str, int] = {}
         self.dialect: Dialect = GENERIC
         self.go = False
-        self.known_times = self._durations.known
-        self.plain = True
         self.prefixes: dict[str | tuple[str, str | None] | None, str] = {}
         self.stabiliser = Stabiliser()
 
@@ -74,9 +68,7 @@ class Namer:
                 self._findings.note("unreadable time", text)
                 return None
             return self._durations.us(text, dialect.unit_s)
-        duration = self._durations.remembered(text)
-        self.known_times = self._durations.known if dialect.unit_s == 1.0 else {None: None}
-        return duration
+        return self._durations.us(text)
 
     def test_id(self, case: Attrs) -> str:
         """Name a testcase."""
@@ -106,7 +98,8 @@ class Namer:
         prefix = self.dialect.style.prefix(case, self._suites.current)
         if len(self.prefixes) > _MOST_PREFIXES:
             self.prefixes.clear()
-        self.prefixes[key] = prefix if len(prefix) < _LONGEST_PREFIX else ""
+        plain = self.dialect.plain and len(prefix) < _LONGEST_PREFIX
+        self.prefixes[key] = prefix if plain else ""
         return prefix
 
     def _recognise(self, case: Attrs) -> None:
@@ -116,10 +109,7 @@ class Namer:
         if dialect is GENERIC and self.dialect is not GENERIC:
             return
         self.dialect = dialect
-        self.plain = dialect.plain_tail
         self._rows.begin_suite(may_hide=dialect.hides_reruns)
-        if dialect.unit_s != 1.0:
-            self.known_times = {None: None}
 
     def _number_unnamed(self, prefix: str) -> str:
         self._findings.note("unnamed")

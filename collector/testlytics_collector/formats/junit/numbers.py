@@ -35,18 +35,14 @@ class Durations:
 
     A comma between one to three digits and three digits (`1,234`) is thousands in one locale and
     decimals in another. It is read only once another value of the same document has shown which.
-
-    Attributes:
-        known: What was read before, spelled as in the document: whole microseconds or None.
     """
 
-    __slots__ = ("_decimal", "_note", "_thousands", "known")
+    __slots__ = ("_decimal", "_note", "_thousands")
 
     def __init__(self, note: Note) -> None:
         self._note = note
         self._decimal = False
         self._thousands = False
-        self.known: dict[str | None, int | None] = {None: None}
 
     def us(self, text: str, unit_s: float = 1.0) -> int | None:
         """Read one duration.
@@ -73,15 +69,6 @@ class Durations:
             self._note("negative time", text)
             return None
         return self._bounded(text, self._localised(text))
-
-    def remembered(self, text: str) -> int | None:
-        """Read one duration in seconds, and keep it in `known` where it may come again."""
-        us = self.us(text)
-        if len(text) < 12 and (us is not None or not text):
-            if len(self.known) > 5_000:
-                self.known = {None: None}
-            self.known[text] = us
-        return us
 
     def _localised(self, text: str) -> float | None:
         if _THOUSANDS.fullmatch(text):

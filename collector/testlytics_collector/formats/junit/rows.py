@@ -9,24 +9,33 @@ LOOK_BACK = 256
 """How far a hidden rerun may stand before its verdict: one attempt per parallel worker lies
 between them at most."""
 
-_FAST_IDS = 150_000
+FEW_IDS = 150_000
+"""Test ids from which on they are kept in less memory."""
+
 _BUCKETS = 1 << 14
 
 
 class Seen:
     """Which test ids a document held so far, each with the suite that it stood in.
 
-    A dictionary of a million tests costs 100 MB. Up to a size it is the faster one; then all of it
-    moves into buckets of 8 bytes a test: 5 of the id's hash (with the bucket's number 54 bits), 3
-    of the suite's.
+    A dictionary is fast and costs 100 bytes a test. From a size on all of it moves into buckets of
+    8 bytes a test: 5 of the id's hash (with the bucket's number these are 54 bits), 3 of the suite.
+
+    Attributes:
+        few: Hash of the id and suite, as long as they are few; None afterwards.
     """
 
-    __slots__ = ("_buckets", "_few", "count")
+    __slots__ = ("_buckets", "_many", "few")
 
     def __init__(self) -> None:
-        self.count = 0
-        self._few: dict[int, bytes] | None = {}
+        self.few: dict[int, bytes] | None = {}
         self._buckets: list[bytearray] = []
+        self._many = 0
+
+    @property
+    def count(self) -> int:
+        """How many different ids there were."""
+        return self._many if self.few is None else len(self.few)
 
     def suite_of(self, test_id: str, suite: bytes) -> bytes | None:
         """Look a test up, and remember it where it is new.
@@ -39,35 +48,35 @@ class Seen:
             The suite in which the test was first seen, or None where it is new.
         """
         key = hash(test_id)
-        few = self._few
-        if few is not None:
-            known = few.get(key)
-            if known is None:
-                few[key] = suite
-                self.count += 1
-                if self.count >= _FAST_IDS:
-                    self._spill(few)
-            return known
-        return self._in_bucket(key, suite)
+        few = self.few
+        if few is None:
+            return self._in_bucket(key, suite)
+        known = few.get(key)
+        if known is None:
+            few[key] = suite
+        return known
+
+    def compact(self) -> None:
+        """Move into the buckets where there are too many for a dictionary."""
+        few = self.few
+        if few is None or len(few) < FEW_IDS:
+            return
+        self._buckets = [bytearray() for _ in range(_BUCKETS)]
+        self.few = None
+        while few:
+            self._in_bucket(*few.popitem())
 
     def _in_bucket(self, key: int, suite: bytes) -> bytes | None:
         bucket = self._buckets[key & (_BUCKETS - 1)]
         entry = (key >> 14 & 0xFFFFFFFFFF).to_bytes(5, "little")
         at = bucket.find(entry)
-        while at & 7 and at > 0:
+        while at > 0 and at & 7:
             at = bucket.find(entry, at + 1)
         if at >= 0:
             return bytes(bucket[at + 5 : at + 8])
         bucket += entry + suite
-        self.count += 1
+        self._many += 1
         return None
-
-    def _spill(self, few: dict[int, bytes]) -> None:
-        self._few = None
-        self._buckets = [bytearray() for _ in range(_BUCKETS)]
-        self.count = 0
-        for key, suite in few.items():
-            self._in_bucket(key, suite)
 
 
 class Rows:
@@ -75,21 +84,12 @@ class Rows:
 
     Attributes:
         first: Number of the first attempt of a test.
+        pending: Attempts that did not go out yet. Whoever appends to it calls `settle` at times.
         seen: The test ids so far.
         written: How many attempts went out.
     """
 
-    __slots__ = (
-        "_barrier",
-        "_full",
-        "_keep",
-        "_repeats",
-        "_rows",
-        "_sink",
-        "first",
-        "seen",
-        "written",
-    )
+    __slots__ = ("_barrier", "_batch", "_keep", "_repeats", "_sink", "first", "pending", "seen", "written")
 
     def __init__(self, sink: Sink, batch: int, first: int) -> None:
         """Begin.
@@ -100,34 +100,38 @@ class Rows:
             first: Number of the first attempt of a test.
         """
         self.first = first
+        self.pending: list[Attempt] = []
         self.seen = Seen()
         self.written = 0
         self._sink = sink
-        self._full = batch
+        self._batch = batch
         self._keep = 0
         self._barrier = 0
-        self._rows: list[Attempt] = []
         self._repeats: dict[int, int] = {}
 
-    def put(self, attempt: Attempt) -> None:
-        """Take one attempt."""
-        rows = self._rows
-        rows.append(attempt)
-        if len(rows) >= self._full:
-            self.flush(self._keep)
-
-    def flush(self, keep: int = 0) -> None:
-        """Hand out what is there.
+    def settle(self, *, heavy: bool) -> None:
+        """Hand out what has come to full batches.
 
         Args:
-            keep: How many of the latest attempts may still change and stay.
+            heavy: Whether to hand out unfinished batches too, because the texts in them are long.
         """
-        rows = self._rows
-        out, self._rows = (rows[:-keep], rows[-keep:]) if keep else (rows, [])
-        self._barrier = max(self._barrier - len(out), 0)
-        if out:
-            self.written += len(out)
-            self._sink.write(out)
+        self.seen.compact()
+        if heavy or len(self.pending) - self._keep >= self._batch:
+            ready = len(self.pending) - self._keep
+            self._hand_out(ready if heavy else ready // self._batch * self._batch)
+
+    def finish(self) -> None:
+        """Hand out the rest."""
+        self._hand_out(len(self.pending))
+
+    def _hand_out(self, ready: int) -> None:
+        pending = self.pending
+        for start in range(0, ready, self._batch):
+            self._sink.write(pending[start : min(start + self._batch, ready)])
+        if ready > 0:
+            del pending[:ready]
+            self.written += ready
+            self._barrier = max(self._barrier - ready, 0)
 
     def next_number(self, test_id: str) -> int:
         """Number one more attempt of a test that was seen before."""
@@ -149,10 +153,8 @@ class Rows:
         Args:
             may_hide: Whether `hide` will be called.
         """
-        if may_hide and not self._keep:
-            self._keep = LOOK_BACK
-            self._full += LOOK_BACK
-        self._barrier = len(self._rows)
+        self._keep = LOOK_BACK if may_hide else 0
+        self._barrier = len(self.pending)
 
     def hide(self, test_id: str) -> bool:
         """Turn the latest attempt of a test, if it passed, into one of unknown outcome.
@@ -160,7 +162,7 @@ class Rows:
         Returns:
             Whether there was one within reach.
         """
-        rows = self._rows
+        rows = self.pending
         for at in range(len(rows) - 1, max(len(rows) - LOOK_BACK, self._barrier) - 1, -1):
             row = rows[at]
             if row[0] == test_id:
