@@ -25,3 +25,7 @@ test-contract: $(VENV)/ready ## Only what users and programs rely on
 .PHONY: test-e2e
 test-e2e: $(VENV)/ready ## Only whole journeys through the real command
 	@$(PY) -m pytest -q tests/e2e
+
+.PHONY: smoke
+smoke: build ## Install the built wheels into a fresh environment and use them
+	@$(PY) scripts/smoke.py

@@ -13,7 +13,7 @@ from pathlib import Path
 from testlytics_collector.store import schema
 
 REFERENCE = Path(__file__).parent.parent / "docs" / "reference"
-COMMANDS = ("", "ingest", "report")
+COMMANDS = ("", "ingest", "report", "export")
 HEAD = """\
 <!-- Made by scripts/generate_reference.py; change the code, then run make docs. -->
 # The command line
@@ -49,7 +49,7 @@ def command_page() -> str:
 def schema_page() -> str:
     """Return the page of the store."""
     about = (
-        f"Schema {schema.SCHEMA_VERSION}. One DuckDB file that DuckDB from 1.5.5 on reads, while no "
+        f"Schema {schema.SCHEMA_VERSION}. One DuckDB file that DuckDB from 1.5.5 on reads while no "
         "`testlytics` is writing.\nBuild on the views; what lies in `raw` may change with any "
         "version."
     )

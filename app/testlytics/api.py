@@ -52,6 +52,36 @@ def ingest(
         return take_in(paths, opened, stated=stated, max_bytes=max_bytes, on_file=on_file)
 
 
+def export_junit(store: Path, window: Window, *, wait_s: float = 10.0) -> bytes:
+    """Write runs as JUnit XML: a suite for each run and variant, a testcase for each test.
+
+    Args:
+        store: The store's file.
+        window: Which runs.
+        wait_s: How long to wait for a writer, in seconds.
+
+    Returns:
+        The document, UTF-8; see `testlytics_collector.formats.junit_writer`.
+
+    Raises:
+        NotFoundError: There is no store, or no run in the window.
+        StoreError: The store cannot be opened or read.
+    """
+    from testlytics_collector.formats.junit_writer import SuiteAttempts, write
+    from testlytics_collector.store.store import open_store
+
+    with open_store(store, wait_s=wait_s) as opened:
+        suites = [
+            SuiteAttempts(
+                " ".join(filter(None, [suite.run_id, suite.variant])), suite.started_us, attempts
+            )
+            for suite, attempts in opened.attempts(window)
+        ]
+    if not suites:
+        raise _no_runs(store)
+    return write(suites)
+
+
 def report(
     store: Path,
     window: Window,
@@ -80,11 +110,7 @@ def report(
     with open_store(store, wait_s=wait_s) as opened:
         runs, verdicts = opened.runs(window), opened.verdicts(window)
     if runs.is_empty():
-        raise NotFoundError(
-            f"The store {store} holds no run that fits.",
-            slug="no-runs",
-            hint="Widen --project, --branch, --variant, --since or --last, or ingest results.",
-        )
+        raise _no_runs(store)
     judged, compared = status.judge(verdicts), duration.slower(verdicts)
     options = duration.DurationOptions()
     regressions = build.regression_section(compared, options.samples)
@@ -102,3 +128,11 @@ def report(
 
     wanted = set(sections)
     return build.Report(summary, lines, [made(name) for name in SECTIONS if name in wanted])
+
+
+def _no_runs(store: Path) -> NotFoundError:
+    return NotFoundError(
+        f"The store {store} holds no run that fits.",
+        slug="no-runs",
+        hint="Widen --project, --branch, --variant, --since or --last, or ingest results.",
+    )

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import testlytics
-from testlytics.cli import _errors, ingest, report
+from testlytics.cli import _errors, export, ingest, report
 from testlytics.config import settings
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
 )
 app.command(short_help="Read test results and keep them.")(ingest.ingest)
+app.command(short_help="Write results for other tools: JUnit XML.")(export.export)
 app.command(short_help="Tell which tests are flaky, broken, slow or slower.")(report.report)
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from testlytics_collector.records import variant_text
+from testlytics_collector.records import Attempt, Failure, Outcome, variant_text
 
 if TYPE_CHECKING:
     import duckdb
@@ -21,6 +22,7 @@ class Window:
         branch: Only runs of this branch; None for all.
         variant: Only uploads whose variant holds all these pairs; empty for all.
         since_us: Only runs that began at or after this instant; None for all.
+        run_id: Only this run; None for all.
         last: At most this many of the newest runs of each project; None for all.
     """
 
@@ -28,7 +30,24 @@ class Window:
     branch: str | None = None
     variant: dict[str, str] = field(default_factory=dict)
     since_us: int | None = None
+    run_id: str | None = None
     last: int | None = None
+
+
+class Suite(NamedTuple):
+    """One run in one variant.
+
+    Attributes:
+        project: Namespace of the tests.
+        run_id: The run.
+        variant: The variant in its canonical form; empty where nothing is known.
+        started_us: When the run began, microseconds since the epoch.
+    """
+
+    project: str
+    run_id: str
+    variant: str
+    started_us: int | None
 
 
 def stored_run(
@@ -65,8 +84,9 @@ select * from runs
 where project = coalesce($1, project)
   and ($2 is null or branch = $2)
   and ($3 is null or started_at >= make_timestamp($3))
-qualify $4 is null
-     or row_number() over (partition by project order by position desc) <= $4
+  and run_id = coalesce($4, run_id)
+qualify $5 is null
+     or row_number() over (partition by project order by position desc) <= $5
 """
 _RUNS = "select * from windowed order by project, position"
 _VERDICTS = """
@@ -75,6 +95,63 @@ select v.project, v.test_id, v.variant, v.run_id, w.position, w.started_at, w.co
 from verdicts v join windowed w using (project, run_id)
 order by v.project, v.test_id, v.variant, w.position
 """
+
+
+_SUITES = """
+select distinct w.project, w.position, w.run_id, v.variant_key, v.variant, epoch_us(w.started_at)
+from windowed w
+join raw.runs r using (project, run_id)
+join raw.uploads u using (run_key)
+join raw.variants v using (variant_key)
+order by w.project, w.position, v.variant
+"""
+_ATTEMPTS = """
+select t.test_id, a.attempt::integer, a.outcome::varchar, a.duration_us, a.setup_us, a.teardown_us,
+       a.started_us, a.worker, a.message_key is not null, m.type, m.message, m.text, m.place
+from raw.attempts a
+join raw.uploads u using (upload_key)
+join raw.runs r using (run_key)
+join raw.tests t using (test_key)
+left join raw.messages m using (message_key)
+where r.project = $1 and r.run_id = $2 and u.variant_key = $3
+order by t.test_id, u.run_attempt, u.upload_key, a.attempt
+"""
+
+
+def run_attempts(
+    connection: duckdb.DuckDBPyConnection, window: Window
+) -> Iterator[tuple[Suite, list[Attempt]]]:
+    """Yield all attempts of each run and variant of a window.
+
+    Yields:
+        A suite for each run and variant, oldest run first, with its attempts: sorted by test id,
+        those of one test in the order they were made.
+    """
+    _select(connection, window)
+    wanted = variant_text(window.variant).split(",") if window.variant else []
+    for project, _, run_id, variant_key, variant, started_us in connection.execute(
+        _SUITES
+    ).fetchall():
+        if not set(wanted) <= set(variant.split(",")):
+            continue
+        rows = connection.execute(_ATTEMPTS, [project, run_id, variant_key]).fetchall()
+        yield (
+            Suite(project, run_id, variant, started_us),
+            [
+                Attempt(
+                    row[0],
+                    row[1],
+                    Outcome(row[2]),
+                    row[3],
+                    row[4],
+                    row[5],
+                    row[6],
+                    row[7],
+                    Failure(*row[9:]) if row[8] else None,
+                )
+                for row in rows
+            ],
+        )
 
 
 def run_frame(connection: duckdb.DuckDBPyConnection, window: Window) -> pl.DataFrame:
@@ -109,6 +186,10 @@ def _of_variant(frame: pl.DataFrame, wanted: dict[str, str]) -> pl.DataFrame:
 def _frame(connection: duckdb.DuckDBPyConnection, sql: str, window: Window) -> pl.DataFrame:
     import polars as pl
 
-    values = [window.project, window.branch, window.since_us, window.last]
-    connection.execute(_WINDOW, values).fetchall()
+    _select(connection, window)
     return pl.DataFrame(connection.sql(sql))
+
+
+def _select(connection: duckdb.DuckDBPyConnection, window: Window) -> None:
+    values = [window.project, window.branch, window.since_us, window.run_id, window.last]
+    connection.execute(_WINDOW, values).fetchall()

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from testlytics_collector.records import Upload
+from testlytics_collector.records import Attempt, Upload
 from testlytics_collector.store import reader
 from testlytics_collector.store.connection import connect, translated
-from testlytics_collector.store.reader import Window
+from testlytics_collector.store.reader import Suite, Window
 from testlytics_collector.store.writer import Intake, Kept
 
 if TYPE_CHECKING:
@@ -57,6 +57,11 @@ class Store:
         """Return the runs of a window; see `reader.run_frame`."""
         with translated(self.path):
             return reader.run_frame(self._connection, window)
+
+    def attempts(self, window: Window) -> Iterator[tuple[Suite, list[Attempt]]]:
+        """Yield all attempts of each run and variant; see `reader.run_attempts`."""
+        with translated(self.path):
+            yield from reader.run_attempts(self._connection, window)
 
     def verdicts(self, window: Window) -> pl.DataFrame:
         """Return the verdicts of a window's runs; see `reader.verdict_frame`."""
