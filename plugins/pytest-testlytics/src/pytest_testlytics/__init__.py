@@ -1,1 +1,86 @@
-"""Records every attempt of every test into a run file."""
+"""Records every attempt of every test into a run file.
+
+This module is what pytest loads in every session, so it only declares options: everything else is
+imported when a run is recorded.
+"""
+
+from __future__ import annotations
+
+import os
+from time import perf_counter, time
+
+import pytest
+
+__version__ = "0.1.0"
+
+REAL_CLOCKS = (time, perf_counter)
+"""The wall clock and the performance counter, both in seconds.
+
+Kept in a tuple because libraries that freeze time rebind the functions they find in modules.
+"""
+
+
+ACTIVE = "TESTLYTICS_ACTIVE"
+"""Environment variable that holds the run file of the session that is being recorded.
+
+Sessions that start inside of it (pytester, tox in a test) are recorded only when their own command
+line says so, and never into that file.
+"""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Declare the command line options and ini settings."""
+    group = parser.getgroup("testlytics", "testlytics: record every attempt into a run file")
+    option = group.addoption
+    option(
+        "--testlytics",
+        dest="testlytics_mode",
+        action="store_const",
+        const="on",
+        default=None,
+        help="Record this session into a run file.",
+    )
+    option(
+        "--no-testlytics",
+        dest="testlytics_mode",
+        action="store_const",
+        const="off",
+        help="Do not record this session.",
+    )
+    option(
+        "--testlytics-dir",
+        metavar="DIR",
+        default=None,
+        help="Folder of run files (default: .testlytics/ in the root folder).",
+    )
+    option(
+        "--testlytics-file",
+        metavar="FILE",
+        default=None,
+        help="Exact path of the run file; an existing file is overwritten.",
+    )
+    option(
+        "--testlytics-tag",
+        metavar="K=V",
+        dest="testlytics_tags",
+        action="append",
+        default=[],
+        help="Add a key to the variant; may be given several times.",
+    )
+    option("--testlytics-project", metavar="NAME", default=None, help="Namespace of the tests.")
+    ini = parser.addini
+    ini("testlytics", "Record sessions: off, on, or ci (only in a CI).", default="off")
+    ini("testlytics_dir", "Folder of run files.", default="")
+    ini("testlytics_tags", "Variant keys as k=v, one a line.", type="linelist")
+    ini("testlytics_project", "Namespace of the tests.", default="")
+    ini("testlytics_message_chars", "Longest failure message kept.", default="2000")
+    ini("testlytics_text_chars", "Longest failure text kept.", default="8000")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the recorder where this process is to record, and nothing anywhere else."""
+    if hasattr(config, "workerinput") and ACTIVE not in os.environ:
+        return
+    from pytest_testlytics.activation import activate
+
+    activate(config)

@@ -1,0 +1,176 @@
+"""Decides whether this session is recorded, and with which settings.
+
+Precedence of every setting: command line, environment, ini file, default.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Mapping, NamedTuple
+
+import pytest
+
+from pytest_testlytics import ACTIVE
+from pytest_testlytics.ci import is_in_ci
+from pytest_testlytics.failure import Limits
+from pytest_testlytics.retries import watch
+from pytest_testlytics.text import to_text
+
+PLUGIN_NAME = "testlytics-recorder"
+
+_RECORDS_NOTHING = (
+    "help",
+    "version",
+    "markers",
+    "collectonly",
+    "showfixtures",
+    "show_fixtures_per_test",
+    "setuponly",
+    "setupplan",
+    "cacheshow",
+)
+_MODES = {
+    "on": "on", "1": "on", "true": "on", "yes": "on",
+    "off": "off", "0": "off", "false": "off", "no": "off", "": "off",
+    "ci": "ci",
+}  # fmt: skip
+
+
+class Settings(NamedTuple):
+    """How a session is recorded.
+
+    Attributes:
+        folder: Where run files go, absolute.
+        file: Exact path of the run file, absolute; None for a new file in `folder`.
+        project: Namespace of the tests.
+        tags: What is added to the variant.
+        limits: Bounds of what is kept of failures.
+        own_folder: Whether `folder` is the default one, which hides itself from git.
+        problems: Settings that were unusable and what was done instead, one line each.
+    """
+
+    folder: str
+    file: str | None
+    project: str
+    tags: dict[str, str]
+    limits: Limits
+    own_folder: bool
+    problems: tuple[str, ...]
+
+
+class Notice:
+    """Stands in for the recorder where it could not start, to say so once."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Say why nothing was recorded."""
+        terminalreporter.write_line(f"testlytics: {self._text}", yellow=True)
+
+
+def activate(config: pytest.Config) -> None:
+    """Register a recorder where this session is to be recorded.
+
+    Args:
+        config: Of this process; a worker of xdist only helps the recorder of its controller.
+    """
+    plugin: object
+    try:
+        if hasattr(config, "workerinput"):
+            watch(config, read_settings(config, os.environ).limits)
+            return
+        if not is_wanted(config, os.environ):
+            return
+        from pytest_testlytics.recorder import Recorder
+
+        settings = read_settings(config, os.environ)
+        watch(config, settings.limits)
+        plugin = Recorder(config, settings)
+    except Exception as error:
+        plugin = Notice(f"nothing recorded: {type(error).__name__}: {to_text(error)}")
+    config.pluginmanager.register(plugin, PLUGIN_NAME)
+
+
+def is_wanted(config: pytest.Config, environ: Mapping[str, str]) -> bool:
+    """Tell whether a session is to be recorded."""
+    if any(config.getoption(name, False) for name in _RECORDS_NOTHING):
+        return False
+    mode = config.getoption("testlytics_mode")
+    if mode is None:
+        if environ.get(ACTIVE):
+            return False
+        text = environ.get("TESTLYTICS") or to_text(config.getini("testlytics"))
+        mode = _MODES.get(text.strip().lower())
+        if mode is None:
+            raise ValueError(f"testlytics = {text!r} is none of off, on, ci")
+    return mode == "on" or (mode == "ci" and is_in_ci(environ))
+
+
+def read_settings(config: pytest.Config, environ: Mapping[str, str]) -> Settings:
+    """Read all settings; unusable ones fall back and are named in `problems`."""
+    problems: list[str] = []
+
+    def ini(name: str) -> str:
+        try:
+            return to_text(config.getini(name))
+        except Exception as error:
+            problems.append(f"{name} ignored: {to_text(error)}")
+            return ""
+
+    def ini_lines(name: str) -> list[str]:
+        try:
+            return [to_text(line) for line in config.getini(name)]
+        except Exception as error:
+            problems.append(f"{name} ignored: {to_text(error)}")
+            return []
+
+    def chars(name: str, default: int) -> int:
+        text = ini(name) or str(default)
+        if text.isdigit() and int(text) > 0:
+            return int(text)
+        problems.append(f"{name} = {text} is not a positive number, {default} is used")
+        return default
+
+    root = str(config.rootpath)
+    here = str(config.invocation_params.dir)
+    cli_folder, cli_file = config.getoption("testlytics_dir"), config.getoption("testlytics_file")
+    folder = os.path.join(here, cli_folder) if cli_folder else None
+    folder = folder or environ.get("TESTLYTICS_DIR") or ini("testlytics_dir") or None
+    return Settings(
+        folder=os.path.join(root, folder or ".testlytics"),
+        file=os.path.join(here, cli_file) if cli_file else None,
+        project=config.getoption("testlytics_project")
+        or environ.get("TESTLYTICS_PROJECT")
+        or ini("testlytics_project")
+        or "default",
+        tags=_read_tags(
+            [
+                ("testlytics_tags", ini_lines("testlytics_tags")),
+                ("TESTLYTICS_TAGS", environ.get("TESTLYTICS_TAGS", "").split(",")),
+                ("--testlytics-tag", config.getoption("testlytics_tags")),
+            ],
+            problems,
+        ),
+        limits=Limits(
+            chars("testlytics_message_chars", 2_000),
+            chars("testlytics_text_chars", 8_000),
+            os.path.join(root, ""),
+            here,
+        ),
+        own_folder=folder is None,
+        problems=tuple(problems),
+    )
+
+
+def _read_tags(sources: list[tuple[str, list[str]]], problems: list[str]) -> dict[str, str]:
+    """Merge tags; a later source wins."""
+    tags: dict[str, str] = {}
+    for name, pairs in sources:
+        for pair in pairs:
+            key, equals, value = (part.strip() for part in pair.partition("="))
+            if key and equals:
+                tags[to_text(key)] = to_text(value)
+            elif pair.strip():
+                problems.append(f"{name} {to_text(pair)!r} is not K=V, ignored")
+    return tags

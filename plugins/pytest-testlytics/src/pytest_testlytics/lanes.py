@@ -1,0 +1,159 @@
+"""What each worker is doing, and the slots of the run file that say so.
+
+There is one lane per worker, and one in all without workers. xdist tells which worker a report
+comes from, but not which worker begins a test: that is guessed, and put right by the first report.
+"""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+
+from pytest_testlytics.attempt import Lane
+from pytest_testlytics.clock import Clock
+from pytest_testlytics.runfile import RunFile
+from pytest_testlytics.text import clean, quote
+
+
+class Lanes:
+    """All lanes of a session.
+
+    Attributes:
+        serial: The only lane, None where there are workers.
+    """
+
+    def __init__(
+        self, run_file: RunFile, clock: Clock, *, with_workers: bool, strip_groups: bool
+    ) -> None:
+        """Begin with nothing running.
+
+        Args:
+            run_file: Where the slots are.
+            clock: The session's.
+            with_workers: Whether tests run in workers.
+            strip_groups: Whether node ids end with the `@group` of `--dist loadgroup`.
+        """
+        self._file = run_file
+        self._clock = clock
+        self._now, self._epoch_s = clock.now, clock.epoch_s
+        self._strip_groups = strip_groups
+        self._lanes: dict[str | None, Lane] = {}
+        self._parked: dict[str, Lane] = {}
+        self._freed: Lane | None = None
+        self.serial = None if with_workers else self._add(None)
+
+    def named(self, worker: str) -> Lane:
+        """Return a worker's lane; a new worker gets one."""
+        return self._lanes.get(worker) or self._add(worker)
+
+    def guess(self) -> Lane | None:
+        """Return the lane in which a test probably begins, None where all are busy."""
+        freed = self._freed
+        if freed is not None and freed.nodeid is None and freed.alive:
+            return freed  # whoever finished last asks first for more
+        for lane in self._lanes.values():
+            if lane.nodeid is None and lane.alive:
+                return lane
+        return None
+
+    def claim(self, lane: Lane, nodeid: str) -> None:
+        """Put a wrong guess right: exchange what two lanes are thought to have begun.
+
+        Args:
+            lane: That of the worker which turned out to run the test.
+            nodeid: The test.
+        """
+        for other in self._lanes.values():
+            if other.nodeid == nodeid and not other.seen:
+                mine = lane.take_out()
+                lane.put_back(other.take_out())
+                other.put_back(mine)
+                self._show(lane)
+                self._show(other)
+                return
+        lane.nodeid = None
+
+    def side_by_side(self, nodeid: str) -> Lane:
+        """Return the lane of a test in the only process.
+
+        Plugins that run tests side by side in one process mix their reports: a test that is not
+        the one that began last is parked beside the lane.
+        """
+        lane = self._lanes[None]
+        if lane.nodeid is None or lane.nodeid == nodeid:
+            return lane
+        return self._parked.setdefault(nodeid, Lane(None, None))
+
+    def park(self, lane: Lane) -> None:
+        """Put what a lane is doing aside, so that it can begin another test."""
+        parked = self._parked[str(lane.nodeid)] = copy.copy(lane)
+        parked.slot = None
+        lane.nodeid = None
+
+    def begin(self, lane: Lane, nodeid: str, location: object) -> None:
+        """Begin an attempt and show it in the lane's slot."""
+        now = self._now()
+        lane.nodeid = nodeid
+        lane.location = location
+        lane.began = lane.last = now
+        lane.started_us = started_us = int((self._epoch_s + now) * 1e6)
+        test_id = self.test_id(nodeid) if self._strip_groups else nodeid
+        lane.quoted_id = quoted_id = quote(test_id if test_id.isascii() else clean(test_id))
+        slot = lane.slot
+        if slot is not None:
+            self._file.show(slot, slot.text(quoted_id, started_us, lane.done))
+
+    def begin_late(self, lane: Lane, report: pytest.TestReport) -> None:
+        """Begin an attempt that is known only from its first report."""
+        before = lane.last or self._clock.opened
+        self.begin(lane, report.nodeid, report.location)
+        lane.began, lane.last = before, 0.0
+        self.take_start(lane, report)
+
+    def take_start(self, lane: Lane, report: pytest.TestReport) -> None:
+        """Believe the worker's clock about when the attempt began, where that is possible."""
+        start = self._clock.believable_start(report)
+        if start is not None:
+            lane.started_us = int(start * 1e6)
+
+    def end(self, lane: Lane) -> None:
+        """End the attempt; the lane is free."""
+        if lane.slot is None:
+            del self._parked[str(lane.nodeid)]
+            lane = self._lanes[None]
+        else:
+            lane.nodeid = lane.location = lane.story = lane.setup_us = lane.call_us = None
+        lane.done += 1
+        self._freed = lane
+
+    def busy(self) -> list[Lane]:
+        """Return the lanes with an attempt that has begun and not ended."""
+        lanes = [*self._parked.values(), *self._lanes.values()]
+        return [lane for lane in lanes if lane.nodeid is not None]
+
+    def clear(self) -> None:
+        """Show that nothing runs any more."""
+        for lane in self._lanes.values():
+            lane.nodeid = None
+            self._show(lane)
+
+    @staticmethod
+    def test_id(nodeid: str) -> str:
+        """Return a node id without the group that `--dist loadgroup` appends."""
+        group = nodeid.rfind("@")
+        # An `@` inside of parameters or of a path belongs to the id.
+        return nodeid[:group] if group > max(nodeid.rfind("]"), nodeid.rfind("::")) else nodeid
+
+    def _add(self, worker: str | None) -> Lane:
+        lane = self._lanes[worker] = Lane(worker, self._file.add_slot(worker))
+        return lane
+
+    def _show(self, lane: Lane) -> None:
+        slot = lane.slot
+        if slot is None:
+            return
+        if lane.nodeid is None:
+            self._file.show(slot, slot.idle_text(lane.done))
+        else:
+            self._file.show(slot, slot.text(lane.quoted_id, lane.started_us, lane.done))
