@@ -29,3 +29,17 @@ test-e2e: $(VENV)/ready ## Only whole journeys through the real command
 .PHONY: smoke
 smoke: build ## Install the built wheels into a fresh environment and use them
 	@$(PY) scripts/smoke.py
+
+##@ Measure it (slow; UPDATE=1 writes the tables into docs/explanation)
+
+# An environment of its own: lxml, where it is there, changes how junitparser reads.
+$(VENV)/bench/ready: $(VENV)/ready
+	@echo 'Setting up $(VENV)/bench ...' >&2
+	@$(PYTHON) -m venv $(VENV)/bench
+	@$(VENV)/bench/bin/python -m pip install --quiet --disable-pip-version-check \
+	  --constraint constraints.txt --editable '.[bench]'
+	@touch $@
+
+.PHONY: bench
+bench: $(VENV)/bench/ready ## Reading JUnit XML, beside other readers
+	@$(VENV)/bench/bin/python scripts/bench_junit.py --million $(if $(UPDATE),--update)

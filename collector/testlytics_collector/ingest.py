@@ -220,7 +220,7 @@ def _one(path: str, store: Store, stated: Stated, limits: Limits, max_bytes: int
             stream.seek(0)
             if known is not None:
                 return FileResult(path, form, Status.ALREADY_STORED, known)
-            with store.intake() as intake:
+            with store.intake(stated.project) as intake:
                 reading = read(stream, intake, Origin(digest, path), limits)
                 upload = stated.apply(reading.upload)
                 now_us = time.time_ns() // 1000

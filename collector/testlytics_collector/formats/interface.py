@@ -19,6 +19,9 @@ class Sink(Protocol):
     discarded. A reader writes batches of a few thousand, so that memory stays flat.
     """
 
+    def begin(self, project: str) -> None:
+        """Say which project the input names, before the first attempts; only if it names one."""
+
     def write(self, attempts: Sequence[Attempt]) -> None:
         """Take the next attempts."""
 

@@ -106,6 +106,8 @@ class _Reader:
         if not _text(value.get("upload_id")):
             raise self._wrong("upload_id is missing", value.get("upload_id"))
         self.header = value
+        if project := _text(value.get("project")):
+            self.sink.begin(project)
 
     def _attempt(self, value: dict[str, Any]) -> None:
         test_id = _text(value.get("test_id"))

@@ -91,9 +91,10 @@ def _check(path: Path, *, write: bool) -> None:
 def _open(path: Path, *, write: bool, wait_s: float) -> duckdb.DuckDBPyConnection:
     import duckdb
 
-    config: dict[str, str | bool | int | float | list[str]] = (
-        {"storage_compatibility_version": STORAGE_VERSION} if write else {}
-    )
+    config: dict[str, str | bool | int | float | list[str]] = {}
+    if write:
+        # One thread: what a writer does is too little at a time for a second one to help.
+        config = {"storage_compatibility_version": STORAGE_VERSION, "threads": 1}
     refused: duckdb.Error | None = None
     for _ in pauses(wait_s):
         try:

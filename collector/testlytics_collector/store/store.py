@@ -26,13 +26,16 @@ class Store:
         self._connection = connection
 
     @contextlib.contextmanager
-    def intake(self) -> Iterator[Intake]:
+    def intake(self, project: str | None = None) -> Iterator[Intake]:
         """Take in one input. Without a call of `keep` on what this gives, no row stays.
+
+        Args:
+            project: The project that the caller states; None leaves it to the input.
 
         Raises:
             StoreError: The database refused (disk full, damaged file).
         """
-        with translated(self.path), Intake(self._connection) as intake:
+        with translated(self.path), Intake(self._connection, project) as intake:
             yield intake
 
     def keep(self, intake: Intake, upload: Upload, *, digest: str, form: str, now_us: int) -> Kept:

@@ -1,7 +1,12 @@
-"""Taking in one upload: staged while it is read, stored only when it was read to its end."""
+"""Taking in one upload: rows go in while it is read, and stay only when it was read to its end.
+
+All of it is one transaction. Rows are gathered in a temporary table and moved on to the facts in
+portions, so that an upload of any size takes the same memory.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
@@ -12,24 +17,38 @@ from testlytics_collector.records import Attempt, Failure, Problem, Upload, vari
 if TYPE_CHECKING:
     import duckdb
 
+PORTION = 120_000
+"""How many attempts are moved to the facts at once: about a row group of DuckDB."""
+
 _STAGE = """
 create or replace temp table stage (
     test_id varchar, attempt integer, outcome varchar, duration_us bigint, setup_us bigint,
-    teardown_us bigint, started_us bigint, worker varchar,
-    type varchar, message varchar, text varchar, place varchar, digest varchar
+    teardown_us bigint, started_us bigint, worker varchar, digest varchar
 )
 """
-_STAGE_JSON = """
+_STAGE_WHY = """
+create or replace temp table stage_why (
+    digest varchar, type varchar, message varchar, text varchar, place varchar
+)
+"""
+_FROM_JSON = {
+    "stage": """
 insert into stage
 select unnest(json_extract(doc, '$[0]')::varchar[]), unnest(json_extract(doc, '$[1]')::integer[]),
        unnest(json_extract(doc, '$[2]')::varchar[]), unnest(json_extract(doc, '$[3]')::bigint[]),
        unnest(json_extract(doc, '$[4]')::bigint[]), unnest(json_extract(doc, '$[5]')::bigint[]),
        unnest(json_extract(doc, '$[6]')::bigint[]), unnest(json_extract(doc, '$[7]')::varchar[]),
-       unnest(json_extract(doc, '$[8]')::varchar[]), unnest(json_extract(doc, '$[9]')::varchar[]),
-       unnest(json_extract(doc, '$[10]')::varchar[]), unnest(json_extract(doc, '$[11]')::varchar[]),
-       unnest(json_extract(doc, '$[12]')::varchar[])
+       unnest(json_extract(doc, '$[8]')::varchar[])
 from (select $1::json as doc)
-"""
+""",
+    "stage_why": """
+insert into stage_why
+select unnest(json_extract(doc, '$[0]')::varchar[]), unnest(json_extract(doc, '$[1]')::varchar[]),
+       unnest(json_extract(doc, '$[2]')::varchar[]), unnest(json_extract(doc, '$[3]')::varchar[]),
+       unnest(json_extract(doc, '$[4]')::varchar[])
+from (select $1::json as doc)
+""",
+}
 _NEXT_KEY = {
     "runs": "select coalesce(max(run_key), 0) + 1 from raw.runs",
     "uploads": "select coalesce(max(upload_key), 0) + 1 from raw.uploads",
@@ -37,7 +56,6 @@ _NEXT_KEY = {
     "tests": "select coalesce(max(test_key), 0) + 1 from raw.tests",
     "messages": "select coalesce(max(message_key), 0) + 1 from raw.messages",
 }
-_NO_FAILURE = (None, None, None, None, None)
 _JSON_ROWS = 5_000
 
 
@@ -64,42 +82,100 @@ class Intake:
 
     Args:
         connection: A writing connection with no transaction open.
+        project: The project that the caller states, or None.
     """
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, project: str | None) -> None:
         self._connection = connection
-        self._kept = False
+        self._stated = project
+        self._project = project or "default"
+        self._upload_key = 0
+        self._staged = 0
+        self._digests: dict[Failure, str] = {}
         self.attempts = 0
 
     def __enter__(self) -> Self:
+        self._run("begin")
         self._run(_STAGE)
+        self._run(_STAGE_WHY)
+        self._upload_key = self._next("uploads")
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._run("drop table if exists stage")
+        import duckdb
+
+        with contextlib.suppress(duckdb.Error):  # where `keep` has ended it already
+            self._run("rollback")
+
+    def begin(self, project: str) -> None:
+        """Say which project the input names; what the caller states wins."""
+        self._project = self._stated or project
 
     def write(self, attempts: Sequence[Attempt]) -> None:
         """Take the next attempts of the input, in document order."""
-        self.attempts += len(attempts)
+        # A plain text for the outcome: DuckDB takes twice as long over a member of an enum.
         rows = [
-            row[:8] + (_NO_FAILURE if row[8] is None else (*row[8], _digest(row[8])))
-            for row in attempts
+            (
+                test,
+                number,
+                outcome.value,
+                took,
+                setup,
+                teardown,
+                start,
+                worker,
+                why and self._name(why),
+            )
+            for test, number, outcome, took, setup, teardown, start, worker, why in attempts
         ]
+        self._stage("stage", rows)
+        self.attempts += len(attempts)
+        self._staged += len(attempts)
+        if self._staged >= PORTION:
+            self._settle()
+
+    def _name(self, why: Failure) -> str:
+        """Name a failure by its content; equal ones are stored once."""
+        digest = self._digests.get(why)
+        if digest is None:
+            digest = hashlib.blake2b(repr(tuple(why)).encode(), digest_size=16).hexdigest()
+            self._digests[why] = digest
+        return digest
+
+    def _stage(self, table: str, rows: Sequence[tuple[object, ...]]) -> None:
         if hasattr(self._connection, "appender"):
-            appender = self._connection.appender("stage")
+            appender = self._connection.appender(table)
             appender.append_rows(rows)
             appender.flush()
-        else:
-            self._write_json(rows)
-
-    def _write_json(self, rows: Sequence[tuple[object, ...]]) -> None:
-        """Stage rows as JSON columns: DuckDB before 2.0 has no other quick way in."""
+            return
+        # DuckDB before 2.0 has no other quick way in.
         for start in range(0, len(rows), _JSON_ROWS):
             columns = list(zip(*rows[start : start + _JSON_ROWS], strict=True))
-            self._run(_STAGE_JSON, [json.dumps(columns)])
+            self._run(_FROM_JSON[table], [json.dumps(columns)])
+
+    def _settle(self) -> None:
+        """Move what was gathered on to the facts."""
+        if self._digests:
+            self._stage("stage_why", [(digest, *why) for why, digest in self._digests.items()])
+            self._digests.clear()
+        self._add_tests()
+        self._add_messages()
+        self._run(
+            """insert into raw.attempts
+               select $1, t.test_key, s.attempt, s.outcome::raw.outcome, s.duration_us,
+                      s.setup_us, s.teardown_us, s.started_us, s.worker, m.message_key
+               from stage s
+               join raw.tests t on t.project = $2 and t.test_id = s.test_id
+               left join raw.messages m on m.digest = s.digest
+               order by t.test_key, s.attempt""",
+            [self._upload_key, self._project],
+        )
+        self._run("truncate stage")
+        self._run("truncate stage_why")
+        self._staged = 0
 
     def keep(self, upload: Upload, *, digest: str, form: str, now_us: int) -> Kept:
-        """Move what was staged into the store, in one transaction.
+        """Make what was written part of the store, wholly or not at all.
 
         An upload that was stored while its run was still going on is replaced by its longer self;
         a shorter copy of one that is stored changes nothing.
@@ -110,28 +186,15 @@ class Intake:
             form: Name of the input's format.
             now_us: The present, microseconds since the epoch.
         """
-        self._run("begin")
-        try:
-            copy = self._stored_copy(upload)
-            if copy is not None and not self._is_newer(upload, copy):
-                self._run("rollback")
-                return Kept(stored=False, problems=[])
-            problems = self._replace(copy) if copy is not None else []
-            run_key, disagreements = self._run_key(upload)
-            self._add_facts(upload, run_key, digest, form, now_us)
-            self._run("commit")
-        except BaseException:
-            self._rollback()
-            raise
+        copy = self._stored_copy(upload)
+        if copy is not None and not self._is_newer(upload, copy):
+            return Kept(stored=False, problems=[])
+        problems = self._replace(copy) if copy is not None else []
+        run_key, disagreements = self._run_key(upload)
+        self._settle()
+        self._add_upload(upload, run_key, digest, form, now_us)
+        self._run("commit")
         return Kept(stored=True, problems=problems + disagreements)
-
-    def _rollback(self) -> None:
-        import contextlib
-
-        import duckdb
-
-        with contextlib.suppress(duckdb.Error):  # a failed commit has ended the transaction already
-            self._run("rollback")
 
     def _stored_copy(self, upload: Upload) -> _Copy | None:
         copies = self._rows(
@@ -192,33 +255,20 @@ class Intake:
         )
         return key, []
 
-    def _add_facts(
-        self, upload: Upload, run_key: int, digest: str, format_name: str, now_us: int
+    def _add_upload(
+        self, upload: Upload, run_key: int, digest: str, form: str, now_us: int
     ) -> None:
         variant_key = self._variant_key(variant_text(upload.variant))
-        upload_key = self._next("uploads")
-        self._add_tests(upload.project)
-        self._add_messages()
-        self._run(
-            """insert into raw.attempts
-               select $1, t.test_key, s.attempt, s.outcome::raw.outcome, s.duration_us,
-                      s.setup_us, s.teardown_us, s.started_us, s.worker, m.message_key
-               from stage s
-               join raw.tests t on t.project = $2 and t.test_id = s.test_id
-               left join raw.messages m on m.digest = s.digest
-               order by t.test_key, s.attempt""",
-            [upload_key, upload.project],
-        )
         self._run(
             """insert into raw.uploads
                values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)""",
             [
-                upload_key,
+                self._upload_key,
                 run_key,
                 variant_key,
                 upload.upload_id,
                 digest,
-                format_name,
+                form,
                 upload.producer,
                 upload.run_attempt,
                 upload.shard,
@@ -231,13 +281,13 @@ class Intake:
             ],
         )
 
-    def _add_tests(self, project: str) -> None:
+    def _add_tests(self) -> None:
         self._run(
             """insert into raw.tests
                select $1 + row_number() over (order by n.test_id) - 1, $2, n.test_id
                from (select distinct test_id from stage) n
                anti join raw.tests t on t.project = $2 and t.test_id = n.test_id""",
-            [self._next("tests"), project],
+            [self._next("tests"), self._project],
         )
 
     def _add_messages(self) -> None:
@@ -245,8 +295,7 @@ class Intake:
             """insert into raw.messages
                select $1 + row_number() over (order by n.digest) - 1,
                       n.digest, n.type, n.message, n.text, n.place
-               from (select distinct on (digest) digest, type, message, text, place
-                     from stage where digest is not null) n
+               from stage_why n
                anti join raw.messages m on m.digest = n.digest""",
             [self._next("messages")],
         )
@@ -271,8 +320,3 @@ class Intake:
     def _run(self, sql: str, values: Iterable[object] = ()) -> None:
         # A result that is not drained blocks the connection in DuckDB 2.
         self._connection.execute(sql, list(values)).fetchall()
-
-
-def _digest(failure: Failure) -> str:
-    """Name a failure by its content; equal digests are stored once."""
-    return hashlib.blake2b(repr(tuple(failure)).encode(), digest_size=16).hexdigest()

@@ -20,6 +20,9 @@ class Kept:
     def __init__(self) -> None:
         self.attempts: list[Attempt] = []
 
+    def begin(self, project: str) -> None:
+        self.project = project
+
     def write(self, attempts: Sequence[Attempt]) -> None:
         self.attempts += attempts
 
