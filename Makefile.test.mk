@@ -32,14 +32,18 @@ smoke: build ## Install the built wheels into a fresh environment and use them
 
 ##@ Measure it (slow; UPDATE=1 writes the tables into docs/explanation)
 
-# An environment of its own: lxml, where it is there, changes how junitparser reads.
-$(VENV)/bench/ready: $(VENV)/ready
-	@echo 'Setting up $(VENV)/bench ...' >&2
-	@$(PYTHON) -m venv $(VENV)/bench
-	@$(VENV)/bench/bin/python -m pip install --quiet --disable-pip-version-check \
-	  --constraint constraints.txt --editable '.[bench]'
+# Environments of their own: lxml, where it is there, changes how junitparser reads.
+$(VENV)/bench/ready $(VENV)/fuzz/ready: $(VENV)/%/ready: $(VENV)/ready
+	@echo 'Setting up $(VENV)/$* ...' >&2
+	@$(PYTHON) -m venv $(VENV)/$*
+	@$(VENV)/$*/bin/python -m pip install --quiet --disable-pip-version-check \
+	  --constraint constraints.txt --editable '.[$*]'
 	@touch $@
 
 .PHONY: bench
 bench: $(VENV)/bench/ready ## Reading JUnit XML, beside other readers
 	@$(VENV)/bench/bin/python scripts/bench_junit.py --million $(if $(UPDATE),--update)
+
+.PHONY: fuzz
+fuzz: $(VENV)/fuzz/ready ## Feed the JUnit reader a million made-up inputs (RUNS=n for others)
+	@$(VENV)/fuzz/bin/python scripts/fuzz_junit.py --runs $(or $(RUNS),1000000)

@@ -14,7 +14,13 @@ import venv
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-SUITE = "import pytest\n\n\n@pytest.mark.parametrize('n', range(3))\ndef test_it(n):\n    assert n != 1\n"
+SUITE = """
+import pytest
+
+@pytest.mark.parametrize("n", range(3))
+def test_it(n):
+    assert n != 1
+"""
 
 
 def main() -> int:
