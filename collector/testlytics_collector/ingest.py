@@ -33,7 +33,7 @@ _SUFFIXES = (".jsonl", ".jsonl.gz", ".xml", ".xml.gz")
 _HEAD = 65_536
 _CHUNK = 1 << 20
 _RATIO_FROM = 64 << 20
-_RATIO = 250
+_RATIO = 100
 
 
 class Status(StrEnum):
@@ -271,7 +271,7 @@ def _size(path: str) -> int | None:
 
 
 def _digest(stream: BinaryIO, max_bytes: int, size: int | None) -> str:
-    digest, total = hashlib.sha256(), 0
+    digest, total = hashlib.blake2b(digest_size=32), 0
     while chunk := stream.read(_CHUNK):
         digest.update(chunk)
         total += len(chunk)

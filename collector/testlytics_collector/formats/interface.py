@@ -53,7 +53,7 @@ class Origin(NamedTuple):
     """Where an input comes from, beside its bytes.
 
     Attributes:
-        digest: SHA-256 of the decompressed bytes, hexadecimal. Names an upload without a name.
+        digest: BLAKE2b-256 of the decompressed bytes, hexadecimal. Names an upload without a name.
         name: The input's path as the caller gave it (`-` for standard input), for dialects that
             speak through file names.
     """

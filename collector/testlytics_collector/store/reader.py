@@ -62,7 +62,7 @@ def stored_run(
 
     Args:
         connection: A connection to the store.
-        digest: SHA-256 of the decompressed bytes.
+        digest: BLAKE2b-256 of the decompressed bytes.
         project: What the caller states; None matches any.
         run_id: What the caller states; None matches any.
         run_attempt: What the caller states; None matches any.

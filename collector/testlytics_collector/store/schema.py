@@ -60,7 +60,7 @@ create table raw.uploads (
     run_key integer not null,
     variant_key integer not null,
     upload_id varchar not null,
-    digest varchar not null,       -- SHA-256 of the decompressed bytes
+    digest varchar not null,       -- BLAKE2b-256 of the decompressed bytes
     format varchar not null,
     producer varchar,
     run_attempt integer not null,  -- the CI's re-run counter, first = 1
@@ -87,7 +87,7 @@ create table raw.messages (
 create table raw.attempts (
     upload_key integer not null,
     test_key integer not null,
-    attempt smallint not null,     -- within the upload, first = 1
+    attempt integer not null,      -- within the upload, first = 1
     outcome raw.outcome not null,
     duration_us bigint,            -- setup + call + teardown
     setup_us bigint,

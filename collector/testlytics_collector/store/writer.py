@@ -182,7 +182,7 @@ class Intake:
 
         Args:
             upload: Where the results come from.
-            digest: SHA-256 of the decompressed bytes, hexadecimal.
+            digest: BLAKE2b-256 of the decompressed bytes, hexadecimal.
             form: Name of the input's format.
             now_us: The present, microseconds since the epoch.
         """
