@@ -20,6 +20,18 @@ if TYPE_CHECKING:
 PORTION = 120_000
 """How many attempts are moved to the facts at once: about a row group of DuckDB."""
 
+_STAGED = [
+    "test_id",
+    "attempt",
+    "outcome",
+    "duration_us",
+    "setup_us",
+    "teardown_us",
+    "started_us",
+    "worker",
+    "digest",
+]
+_STAGED_WHY = ["type", "message", "text", "place", "digest"]
 _STAGE = """
 create or replace temp table stage (
     test_id varchar, attempt integer, outcome varchar, duration_us bigint, setup_us bigint,
@@ -28,25 +40,26 @@ create or replace temp table stage (
 """
 _STAGE_WHY = """
 create or replace temp table stage_why (
-    digest varchar, type varchar, message varchar, text varchar, place varchar
+    type varchar, message varchar, text varchar, place varchar, digest varchar
 )
 """
 _FROM_JSON = {
     "stage": """
 insert into stage
-select unnest(json_extract(doc, '$[0]')::varchar[]), unnest(json_extract(doc, '$[1]')::integer[]),
-       unnest(json_extract(doc, '$[2]')::varchar[]), unnest(json_extract(doc, '$[3]')::bigint[]),
-       unnest(json_extract(doc, '$[4]')::bigint[]), unnest(json_extract(doc, '$[5]')::bigint[]),
-       unnest(json_extract(doc, '$[6]')::bigint[]), unnest(json_extract(doc, '$[7]')::varchar[]),
-       unnest(json_extract(doc, '$[8]')::varchar[])
-from (select $1::json as doc)
+select unnest(doc.test_id), unnest(doc.attempt), unnest(doc.outcome), unnest(doc.duration_us),
+       unnest(doc.setup_us), unnest(doc.teardown_us), unnest(doc.started_us), unnest(doc.worker),
+       unnest(doc.digest)
+from (select from_json($1::json, '{"test_id": ["VARCHAR"], "attempt": ["INTEGER"],
+    "outcome": ["VARCHAR"], "duration_us": ["BIGINT"], "setup_us": ["BIGINT"],
+    "teardown_us": ["BIGINT"], "started_us": ["BIGINT"], "worker": ["VARCHAR"],
+    "digest": ["VARCHAR"]}') as doc)
 """,
     "stage_why": """
 insert into stage_why
-select unnest(json_extract(doc, '$[0]')::varchar[]), unnest(json_extract(doc, '$[1]')::varchar[]),
-       unnest(json_extract(doc, '$[2]')::varchar[]), unnest(json_extract(doc, '$[3]')::varchar[]),
-       unnest(json_extract(doc, '$[4]')::varchar[])
-from (select $1::json as doc)
+select unnest(doc.type), unnest(doc.message), unnest(doc.text), unnest(doc.place),
+       unnest(doc.digest)
+from (select from_json($1::json, '{"type": ["VARCHAR"], "message": ["VARCHAR"],
+    "text": ["VARCHAR"], "place": ["VARCHAR"], "digest": ["VARCHAR"]}') as doc)
 """,
 }
 _NEXT_KEY = {
@@ -113,22 +126,14 @@ class Intake:
 
     def write(self, attempts: Sequence[Attempt]) -> None:
         """Take the next attempts of the input, in document order."""
-        # A plain text for the outcome: DuckDB takes twice as long over a member of an enum.
-        rows = [
-            (
-                test,
-                number,
-                outcome.value,
-                took,
-                setup,
-                teardown,
-                start,
-                worker,
-                why and self._name(why),
-            )
-            for test, number, outcome, took, setup, teardown, start, worker, why in attempts
-        ]
-        self._stage("stage", rows)
+        columns: list[Sequence[object]] = list(zip(*attempts, strict=True))
+        # Plain texts: DuckDB takes twice as long over members of an enum.
+        columns[2] = list(map(str.__str__, columns[2]))
+        columns[8] = [row[8] and self._name(row[8]) for row in attempts]
+        known = [index for index, column in enumerate(columns) if column.count(None) < len(column)]
+        self._stage(
+            "stage", [_STAGED[index] for index in known], [columns[index] for index in known]
+        )
         self.attempts += len(attempts)
         self._staged += len(attempts)
         if self._staged >= PORTION:
@@ -142,21 +147,23 @@ class Intake:
             self._digests[why] = digest
         return digest
 
-    def _stage(self, table: str, rows: Sequence[tuple[object, ...]]) -> None:
+    def _stage(self, table: str, names: list[str], columns: list[Sequence[object]]) -> None:
+        """Append columns of equal length to a temporary table; the others stay null."""
         if hasattr(self._connection, "appender"):
-            appender = self._connection.appender(table)
-            appender.append_rows(rows)
+            appender = self._connection.appender(table, columns=names)
+            appender.append_rows(zip(*columns, strict=True))
             appender.flush()
             return
         # DuckDB before 2.0 has no other quick way in.
-        for start in range(0, len(rows), _JSON_ROWS):
-            columns = list(zip(*rows[start : start + _JSON_ROWS], strict=True))
-            self._run(_FROM_JSON[table], [json.dumps(columns)])
+        for start in range(0, len(columns[0]), _JSON_ROWS):
+            part = dict(zip(names, (c[start : start + _JSON_ROWS] for c in columns), strict=True))
+            self._run(_FROM_JSON[table], [json.dumps(part)])
 
     def _settle(self) -> None:
         """Move what was gathered on to the facts."""
         if self._digests:
-            self._stage("stage_why", [(digest, *why) for why, digest in self._digests.items()])
+            whys: list[Sequence[object]] = list(zip(*self._digests, strict=True))
+            self._stage("stage_why", _STAGED_WHY, [*whys, list(self._digests.values())])
             self._digests.clear()
         self._add_tests()
         self._add_messages()
