@@ -13,6 +13,7 @@ from testlytics_collector.errors import NotFoundError
 
 if TYPE_CHECKING:
     from testlytics.report.sections import Report, Section
+    from testlytics_collector.formats.interface import Limits
     from testlytics_collector.ingest import FileResult, Stated
     from testlytics_collector.store.reader import Window
 
@@ -25,8 +26,8 @@ def ingest(
     store: Path,
     *,
     stated: Stated | None = None,
+    limits: Limits | None = None,
     wait_s: float = 10.0,
-    max_bytes: int = 2 << 30,
     on_file: Callable[[FileResult], None] = lambda _: None,
 ) -> list[FileResult]:
     """Read result files and keep them in a store.
@@ -35,8 +36,9 @@ def ingest(
         paths: Files, as `testlytics_collector.ingest.find` gives them; `-` is standard input.
         store: The store's file; made where it is missing.
         stated: What is known of all of the files.
+        limits: Bounds on what is kept of a file, and whether bad XML is repaired; the defaults
+            where None.
         wait_s: How long to wait for others who use the store, in seconds.
-        max_bytes: Largest file read, decompressed, in bytes.
         on_file: Called with each answer as soon as it is there.
 
     Returns:
@@ -49,7 +51,7 @@ def ingest(
     from testlytics_collector.store.store import open_store
 
     with open_store(store, write=True, wait_s=wait_s) as opened:
-        return take_in(paths, opened, stated=stated, max_bytes=max_bytes, on_file=on_file)
+        return take_in(paths, opened, stated=stated, limits=limits, on_file=on_file)
 
 
 def export_junit(store: Path, window: Window, *, wait_s: float = 10.0) -> bytes:

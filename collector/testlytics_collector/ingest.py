@@ -177,7 +177,6 @@ def ingest(
     *,
     stated: Stated | None = None,
     limits: Limits | None = None,
-    max_bytes: int = 2 << 30,
     on_file: Callable[[FileResult], None] = lambda _: None,
 ) -> list[FileResult]:
     """Read each input and keep it.
@@ -187,7 +186,6 @@ def ingest(
         store: Open for writing.
         stated: What the caller says of all of them.
         limits: Bounds on what is kept of one input.
-        max_bytes: Largest input read, decompressed, in bytes.
         on_file: Called with each answer as soon as it is there.
 
     Returns:
@@ -198,17 +196,17 @@ def ingest(
     """
     results = []
     for path in paths:
-        result = _one(path, store, stated or Stated(), limits or Limits(), max_bytes)
+        result = _one(path, store, stated or Stated(), limits or Limits())
         on_file(result)
         results.append(result)
     return results
 
 
-def _one(path: str, store: Store, stated: Stated, limits: Limits, max_bytes: int) -> FileResult:
+def _one(path: str, store: Store, stated: Stated, limits: Limits) -> FileResult:
     form: str | None = None
     try:
-        with _open(path) as raw, _seekable(raw, path, max_bytes) as stream:
-            digest = _digest(stream, max_bytes, _size(path))
+        with _open(path) as raw, _seekable(raw, path, limits.size) as stream:
+            digest = _digest(stream, limits.size, _size(path))
             known = store.stored_run(
                 digest,
                 project=stated.project,

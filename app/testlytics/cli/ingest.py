@@ -74,6 +74,13 @@ def ingest(
         int,
         typer.Option(min=1, metavar="MIB", help="Largest file read, decompressed."),
     ] = 2048,
+    repair: Annotated[
+        bool,
+        typer.Option(
+            "--repair",
+            help="Read XML with control characters in it, or text around it, all the same.",
+        ),
+    ] = False,
     wait: WaitOption = 10.0,
     format_: Annotated[
         Format, typer.Option("--format", envvar="TESTLYTICS_FORMAT", help="table or json.")
@@ -85,6 +92,7 @@ def ingest(
     and the exit code is 3.
     """
     from testlytics import api
+    from testlytics_collector.formats.interface import Limits
     from testlytics_collector.ingest import Stated, find
 
     if format_ not in {Format.TABLE, Format.JSON}:
@@ -107,7 +115,7 @@ def ingest(
                 store_path(store),
                 stated=stated,
                 wait_s=wait,
-                max_bytes=max_size << 20,
+                limits=Limits(size=max_size << 20, repair=repair),
                 on_file=lambda _: step(),
             )
     for folder in found.empty:

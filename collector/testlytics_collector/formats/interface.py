@@ -33,6 +33,7 @@ class Limits:
     Attributes:
         message_chars: Longest failure message kept, in characters; the middle is cut out.
         text_chars: Longest failure text kept, in characters; the middle is cut out.
+        size: Largest input that is read, decompressed, in bytes.
         batch: How many attempts go to the sink at once.
         depth: How deep elements may nest.
         problems: How many problems are kept; the rest is counted in one last problem.
@@ -43,6 +44,7 @@ class Limits:
 
     message_chars: int = 2_000
     text_chars: int = 8_000
+    size: int = 2 << 30
     batch: int = 10_000
     depth: int = 1_000
     problems: int = 50

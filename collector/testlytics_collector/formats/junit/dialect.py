@@ -81,6 +81,17 @@ _GRADLE_SUITE = (
     "hostname",
     "time",
 )
+_ANT_SUITE = (
+    "errors",
+    "failures",
+    "hostname",
+    "id",
+    "name",
+    "package",
+    "tests",
+    "time",
+    "timestamp",
+)
 _DEVICE = re.compile(r"[\w. ]+-\d\d-[a-z]{2}(?:_\w+)?-(?:portrait|landscape|default)\b.*")
 _CONTAINER_TEST = re.compile(r"(?:Command|File Existence|File Content) Test: |Metadata Test$")
 
@@ -181,7 +192,7 @@ _TABLE: tuple[tuple[Callable[[Signs], bool], Dialect], ...] = (
     (_is_node, Dialect("node:test", identity.BY_SUITE)),
     (_is_dotnet, _DOTNET),
     (
-        lambda s: "package" in s.suite and "id" in s.suite and list(s.suite) == sorted(s.suite),
+        lambda s: tuple(name for name in s.suite if name != "skipped") == _ANT_SUITE,
         Dialect("ant", utc=True),
     ),
     (

@@ -8,26 +8,21 @@ from testlytics_collector.formats.text import printable
 from testlytics_collector.records import Problem
 
 _TEXTS = {
-    "unreadable time": "{n} times cannot be read as seconds in one way only and are stored as "
-    "unknown; the first is {example}.",
-    "negative time": "{n} times are negative and are stored as unknown; the first is {example}.",
-    "unreadable timestamp": "{n} timestamps cannot be read and are left out; the first is "
-    "{example}.",
-    "status": "{n} testcases say {example} in an attribute and hold no <failure> or <error>; "
-    "they are stored as unknown.",
-    "unnamed": "{n} testcases have no name; they are numbered in the order of the report.",
-    "unnamed method": "{n} parametrised tests are reported without the name of their method, the "
-    "first is {example}; they are told apart by their order only.",
-    "suite failure": "{n} failures stand outside of any testcase; they are stored as attempts "
-    "named like their suite, the first is {example}.",
-    "hidden rerun": "{n} testcases without a result come before another result of the same test; "
-    "they are reruns, and stored as unknown.",
-    "another suite": "{n} tests have the name of a test in another suite; the suite was put before "
-    "their ids, the first is {example}.",
-    "retries": "{n} testcases count more retries than can be believed, the first {example}; "
-    "the count is ignored.",
-    "flaky suite": "{n} suites count tests that passed after a retry and do not say which; the "
-    "first is {example}.",
+    "unreadable time": "Times that cannot be read as seconds in one way only are stored as unknown",
+    "negative time": "Negative times are stored as unknown",
+    "unreadable timestamp": "Timestamps that cannot be read are left out",
+    "status": "Testcases that say in an attribute that they failed, and hold no <failure> and no "
+    "<error>, are stored as unknown",
+    "unnamed": "Testcases without a name are numbered in the order of the report",
+    "unnamed method": "Parametrised tests without the name of their method are told apart by their "
+    "order only",
+    "suite failure": "Failures outside of any testcase are stored as attempts named like their "
+    "suite",
+    "hidden rerun": "Testcases without a result that come before another one of the same test are "
+    "reruns, stored as unknown",
+    "another suite": "Tests that are named like one in another suite got the suite before their id",
+    "retries": "More retries of one test than can be believed are ignored",
+    "flaky suite": "Suites count tests that passed after a retry, and do not say which; their failures are stored",
 }
 
 
@@ -51,7 +46,7 @@ class Findings:
         known = self._alike.get(kind)
         if known is None:
             line, column = self.where()
-            self._alike[kind] = (1, printable(example), line, column)
+            self._alike[kind] = (1, example[:200], line, column)
         else:
             self._alike[kind] = (known[0] + 1, *known[1:])
 
@@ -62,7 +57,7 @@ class Findings:
     def all(self) -> tuple[Problem, ...]:
         """Give every problem in the order of the document, the ones about all of it first."""
         alike = [
-            Problem(_TEXTS[kind].format(n=n, example=example), line, column)
+            Problem(counted(_TEXTS[kind], n, example), line, column)
             for kind, (n, example, line, column) in self._alike.items()
         ]
         found = [*self._single, *sorted(alike, key=lambda problem: problem.line or 0)]
@@ -70,3 +65,9 @@ class Findings:
             rest = len(found) - self._limit
             found = [*found[: self._limit], Problem(f"{rest} more problems are not listed.")]
         return tuple(found)
+
+
+def counted(text: str, n: int, example: str) -> str:
+    """Add to a sentence how often it holds, and where there is one, the first example."""
+    first = f"; the first: {printable(example)}" if example else ""
+    return f"{text} ({n}{first})."

@@ -6,7 +6,6 @@ file and the suite only, and is remembered), one for the name.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -20,7 +19,7 @@ LONGEST_ID = 1_000
 UNNAMED = "(unnamed)"
 
 _TEXT_FILES = frozenset(
-    "rst txt md ipynb yaml yml feature json toml cfg ini robot http sql csv html".split()
+    ("rst", "txt", "md", "ipynb", "yaml", "yml", "feature", "json", "toml", "cfg", "ini", "robot")
 )
 _CLASS = re.compile(r"_*[A-Z].*|describe_.*|context_.*")
 _ABSOLUTE = re.compile(r"/|[A-Za-z]:/|//")
@@ -36,14 +35,19 @@ class Suite:
         file: The suite's file, or None.
         host: The suite's `hostname` as written, or None.
         started_us: When it began, or None.
-        unnamed: Counters for tests that the report does not name, by class.
+        flaky: How many of its tests passed after a retry, by its own count, without saying which.
+        retried: Where it counts them: its tests that failed.
+        unnamed: By class, for parametrised tests without a method: the number of the method and
+            the index of the last one. None before the first.
     """
 
     path: tuple[str, ...] = ()
     file: str | None = None
     host: str | None = None
     started_us: int | None = None
-    unnamed: dict[str, tuple[int, int]] = field(default_factory=dict)
+    flaky: int = 0
+    retried: list[str] = field(default_factory=list)
+    unnamed: dict[str, tuple[int, int]] | None = None
 
 
 class Style(NamedTuple):
@@ -51,11 +55,14 @@ class Style(NamedTuple):
 
     Attributes:
         prefix: Gives what stands before the name, with its `::`.
-        tail: Gives the last part from the name, or None where the name is it. An empty prefix leaves all of the id to it.
+        tail: Gives the last part from the name, or None where the name is it. An empty prefix
+            leaves all of the id to it.
+        by_suite: Whether `prefix` depends on the suite even where there is a class.
     """
 
     prefix: Callable[[Attrs, Suite], str]
     tail: Callable[[str, Attrs, Suite], str] | None = None
+    by_suite: bool = False
 
 
 def clean_file(file: str) -> str:
@@ -70,6 +77,8 @@ def shortened(test_id: str) -> str:
     """Bound a test id; the hash keeps different long ids different."""
     if len(test_id) <= LONGEST_ID:
         return test_id
+    import hashlib
+
     digest = hashlib.sha256(test_id.encode("utf-8", "replace")).hexdigest()[:16]
     half = (LONGEST_ID - 24) // 2
     return f"{test_id[:half]}…{digest}…{test_id[-half:]}"
@@ -103,8 +112,10 @@ def _dotted(file: str) -> str:
 
 def plain_prefix(attrs: Attrs, suite: Suite) -> str:
     """Name by file and class; by the suites where there is neither."""
-    file = clean_file(attrs.get("file") or "")
     owner = attrs.get("classname") or attrs.get("class") or attrs.get("className") or ""
+    if owner and "file" not in attrs and not owner.isspace():
+        return f"{owner}::"
+    file = clean_file(attrs.get("file") or "")
     if _ABSOLUTE.match(file):
         file = ""
     if not owner.strip():
@@ -125,6 +136,8 @@ def plain_tail(name: str, attrs: Attrs, suite: Suite) -> str:
     if index is None:
         return name
     owner = attrs.get("classname", "")
+    if suite.unnamed is None:
+        suite.unnamed = {}
     method, last = suite.unnamed.get(owner, (1, 0))
     if int(index[1]) <= last:
         method += 1
@@ -189,7 +202,7 @@ def split_module(dotted: str) -> tuple[str, list[str]]:
     """
     parts = dotted.split(".")
     if len(parts) > 1 and parts[-1] in _TEXT_FILES:
-        return "/".join(parts[:-2] + [f"{parts[-2]}.{parts[-1]}"]), []
+        return "/".join([*parts[:-2], f"{parts[-2]}.{parts[-1]}"]), []
     end = len(parts)
     while end > 1 and _CLASS.fullmatch(parts[end - 1]):
         end -= 1
@@ -253,8 +266,8 @@ def device_tail(name: str, attrs: Attrs, suite: Suite) -> str:  # noqa: ARG001
 
 def outline_tail(name: str, attrs: Attrs, suite: Suite) -> str:  # noqa: ARG001
     """Turn the examples of a scenario outline into parameters."""
-    found = re.fullmatch(r"(.+?) (?:- Example |-- @)(.+)", name, re.DOTALL)
-    return f"{found[1]}[{found[2].strip()}]" if found else name
+    found = re.fullmatch(r"(.+) (?:- (?:Example )?(#[\d.]+)|-- (@[\d.]+.*))", name, re.DOTALL)
+    return f"{found[1]}[{(found[2] or found[3]).strip()}]" if found else name
 
 
 def go_prefix(attrs: Attrs, suite: Suite) -> str:
@@ -263,7 +276,7 @@ def go_prefix(attrs: Attrs, suite: Suite) -> str:
 
 
 PLAIN = Style(plain_prefix, plain_tail)
-BY_SUITE = Style(suite_prefix)
+BY_SUITE = Style(suite_prefix, by_suite=True)
 BY_CLASS = Style(class_prefix, plain_tail)
 PYTEST = Style(pytest_prefix, pytest_tail)
 GTEST = Style(gtest_prefix, gtest_tail)
@@ -272,4 +285,4 @@ DOTNET = Style(dotnet_prefix, dotnet_tail)
 BROWSER = Style(plain_prefix, browser_tail)
 DEVICE = Style(class_prefix, device_tail)
 OUTLINE = Style(plain_prefix, outline_tail)
-GO = Style(go_prefix)
+GO = Style(go_prefix, by_suite=True)

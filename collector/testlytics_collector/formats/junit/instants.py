@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone
 from typing import NamedTuple
 
@@ -11,11 +12,11 @@ FIRST_YEAR = 1980
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _CLOCK = r"(?P<H>\d\d):(?P<M>\d\d)(?::(?P<S>\d\d)(?:[.,](?P<f>\d{1,12}))?)?"
-_ZONE = r"\s*(?P<z>(?:Z|UTC?|GMT)?(?:[+-]\d\d:?(?:\d\d)?)?)"
+_ZONE = r"\s*(?P<z>(?:Z|UTC?|GMTZ?)?(?:[+-]\d\d:?(?:\d\d)?)?)"
 _SPELLINGS = tuple(
     re.compile(spelling, re.IGNORECASE)
     for spelling in (
-        rf"(?P<y>\d{{4}})-(?P<m>\d\d)-(?P<d>\d\d)[T ]{_CLOCK}{_ZONE}",
+        rf"(?P<y>\d{{4}})-(?P<m>\d\d)-(?P<d>\d\d)[T ] ?{_CLOCK}{_ZONE}",
         rf"(?:[a-z]{{3}},?\s+)?(?P<d>\d\d?)\s+(?P<m>[a-z]{{3}})\s+(?P<y>\d{{4}})\s+{_CLOCK}{_ZONE}",
         rf"[a-z]{{3}}\s+(?P<m>[a-z]{{3}})\s+(?P<d>\d\d?)\s+{_CLOCK}{_ZONE}\s+(?P<y>\d{{4}})",
         rf"[a-z]{{3}}\s+(?P<m>[a-z]{{3}})\s+(?P<d>\d\d?)\s+(?P<y>\d{{4}})\s+{_CLOCK}{_ZONE}(?:\s*\(.*\))?",
@@ -50,6 +51,10 @@ def instant_of(text: str) -> Instant | None:
     text = text.strip()
     if text.isdigit():
         return _since_epoch(text)
+    if text[4:5] == "-" and text[10:11] == "T":
+        # Nearly all of them, and read by C.
+        with suppress(ValueError, OverflowError):
+            return _of_moment(datetime.fromisoformat(text))
     for spelling in _SPELLINGS:
         found = spelling.fullmatch(text)
         if found is not None:
@@ -68,8 +73,6 @@ def _of_parts(parts: dict[str, str | None]) -> Instant | None:
     year, month = int(parts["y"] or 0), (parts["m"] or "").lower()
     if month not in _MONTHS and not month.isdigit():
         return None
-    if year < FIRST_YEAR:
-        return Instant(None, True)
     zone = _offset(parts["z"] or "")
     micros = int(((parts["f"] or "") + "000000")[:6])
     try:
@@ -85,7 +88,15 @@ def _of_parts(parts: dict[str, str | None]) -> Instant | None:
         )
     except ValueError:
         return None
-    return Instant((moment - _EPOCH) // timedelta(microseconds=1), zone is not None)
+    return _of_moment(moment if zone is not None else moment.replace(tzinfo=None))
+
+
+def _of_moment(moment: datetime) -> Instant:
+    if moment.year < FIRST_YEAR:
+        return Instant(None, True)
+    zoned = moment.tzinfo is not None
+    since = (moment if zoned else moment.replace(tzinfo=UTC)) - _EPOCH
+    return Instant((since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds, zoned)
 
 
 def _offset(zone: str) -> timedelta | None:

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from testlytics_collector.formats.junit.dialect import GENERIC, Dialect, Signs, recognise
 from testlytics_collector.formats.junit.findings import Findings
-from testlytics_collector.formats.junit.identity import UNNAMED, Attrs, shortened, suite_id
+from testlytics_collector.formats.junit.identity import (
+    LONGEST_ID,
+    UNNAMED,
+    Attrs,
+    shortened,
+    suite_id,
+)
 from testlytics_collector.formats.junit.numbers import Durations
 from testlytics_collector.formats.junit.rows import Rows
 from testlytics_collector.formats.junit.suites import Suites
 from testlytics_collector.formats.junit.unstable import Stabiliser
 
-_LONGEST_PREFIX = 400
-_MOST_PREFIXES = 10_000
+_LONGEST_PREFIX = LONGEST_ID // 2
+_MOST_PREFIXES = 4_000
 
 
 class Namer:
@@ -20,25 +26,25 @@ class Namer:
     Attributes:
         dialect: What wrote the document, as far as seen.
         go: Whether a property of Go was seen.
-        prefixes: What stands before names, by class (and file) within the suite that is open. An
-            empty text means that every name needs a look.
         stabiliser: Replaces what differs from run to run.
     """
 
     __slots__ = (
+        "_by_suite",
         "_durations",
         "_findings",
+        "_prefixes",
         "_recognised_from",
         "_rows",
         "_suites",
         "_unnamed",
         "dialect",
         "go",
-        "prefixes",
         "stabiliser",
     )
 
     def __init__(self, suites: Suites, findings: Findings, rows: Rows) -> None:
+        self._by_suite = False
         self._durations = Durations(findings.note)
         self._findings = findings
         self._recognised_from: tuple[str, ...] | None = None
@@ -47,15 +53,32 @@ class Namer:
         self._unnamed: dict[str, int] = {}
         self.dialect: Dialect = GENERIC
         self.go = False
-        self.prefixes: dict[str | tuple[str, str | None] | None, str] = {}
+        self._prefixes: dict[str, str] = {}
         self.stabiliser = Stabiliser()
 
-    def begin_suite(self, attrs: Attrs) -> None:
-        """Take the start of a suite: names depend on it, and another tool may have written it."""
-        self.prefixes.clear()
-        if self._suites.depth <= 1 and tuple(attrs) != self._recognised_from:
+    def enter_suite(self) -> None:
+        """Note that a suite begins: another tool may have written it."""
+        time = self._suites.innermost.get("time", "")
+        if "," in time:
+            # Seconds with a decimal comma here tell what a comma means in the testcases.
+            self._durations.us(time)
+        if self._suites.depth <= 1 and tuple(self._suites.outermost) != self._recognised_from:
             self._recognised_from = None
         self._rows.begin_suite(may_hide=self.dialect.hides_reruns)
+
+    def change_suite(self) -> None:
+        """Note that another suite is the innermost: names may depend on it."""
+        if self._by_suite:
+            self._prefixes.clear()
+            self._by_suite = False
+        started = self._suites.current.started_us
+        self.stabiliser.epoch = "\0" if started is None else str(started)[:4]
+
+    def recognised(self) -> Dialect:
+        """Tell the dialect, also where there was no testcase to tell it by."""
+        if self._recognised_from is None:
+            self._recognise({})
+        return self.dialect
 
     def duration(self, text: str | None) -> int | None:
         """Read a duration; None where there is none or it cannot be read."""
@@ -72,9 +95,9 @@ class Namer:
 
     def test_id(self, case: Attrs) -> str:
         """Name a testcase."""
-        file, owner = case.get("file"), case.get("classname")
-        key = owner if file is None else (file, owner)
-        prefix = self.prefixes.get(key) or self._prefix(key, case)
+        if self._recognised_from is None:
+            self._recognise(case)
+        prefix = self.dialect.style.prefix(case, self._suites.current)
         name = case.get("name") or self._number_unnamed(prefix)
         tail = self.dialect.style.tail
         if tail is not None:
@@ -92,14 +115,30 @@ class Namer:
         self._findings.note("another suite", qualified)
         return qualified
 
-    def _prefix(self, key: str | tuple[str, str | None] | None, case: Attrs) -> str:
+    def prefix_of(self, key: str, case: Attrs) -> str:
+        """Give what stands before a testcase's name.
+
+        Args:
+            key: Its file and class in one text.
+            case: Its attributes.
+
+        Returns:
+            The prefix; empty where every name needs a look.
+        """
+        known = self._prefixes.get(key)
+        if known is not None:
+            return known
         if self._recognised_from is None:
             self._recognise(case)
-        prefix = self.dialect.style.prefix(case, self._suites.current)
-        if len(self.prefixes) > _MOST_PREFIXES:
-            self.prefixes.clear()
-        plain = self.dialect.plain and len(prefix) < _LONGEST_PREFIX
-        self.prefixes[key] = prefix if plain else ""
+        style = self.dialect.style
+        prefix = style.prefix(case, self._suites.current)
+        if not self.dialect.plain or len(prefix) > _LONGEST_PREFIX or "[" in prefix:
+            return ""
+        if style.by_suite or not case.get("classname"):
+            self._by_suite = True
+        if len(self._prefixes) > _MOST_PREFIXES:
+            self._prefixes.clear()
+        self._prefixes[key] = prefix
         return prefix
 
     def _recognise(self, case: Attrs) -> None:
@@ -109,6 +148,7 @@ class Namer:
         if dialect is GENERIC and self.dialect is not GENERIC:
             return
         self.dialect = dialect
+        self._prefixes.clear()
         self._rows.begin_suite(may_hide=dialect.hides_reruns)
 
     def _number_unnamed(self, prefix: str) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 Note = Callable[[str, str], None]
 """Takes a kind of problem and an example of it."""
 
-LONGEST_S = 1e9
+LONGEST_S = 1_000_000_000
 """Seconds from which on a value is an instant or nonsense: thirty years of one test."""
 
 LONGEST_TEXT = 60
@@ -20,14 +20,22 @@ LONGEST_TEXT = 60
 
 _PLAIN = re.compile(r"\+?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 _NEGATIVE = re.compile(r"-(?:\d+[.,]?\d*|[.,]\d+)(?:[eE][+-]?\d+)?")
-_THOUSANDS = re.compile(r"\d{1,3}(?:(?:,\d{3})+\.\d*|(?:,\d{3}){2,}|(?:['’]\d{3})+(?:\.\d*)?)")
+_THOUSANDS = re.compile(r"\d{1,3}(?:(?:,\d{3})+\.\d*|(?:,\d{3}){2,}|(?:['\u2019]\d{3})+(?:\.\d*)?)")
 _DECIMAL = re.compile(r"(?:\d{1,3}(?:[.\s\u00a0\u202f]\d{3})+|\d*),\d+(?:[eE][+-]?\d+)?")
 _EITHER = re.compile(r"[1-9]\d{0,2},\d{3}")
 _UNITS = re.compile(
-    r"(?:(\d+)\s?h)?\s?(?:(\d+)\s?m(?:in)?(?!s))?\s?(?:(\d+\.?\d*)\s?(s|sec|ms|us|µs|μs|ns))?"  # noqa: RUF001
+    r"(?:(\d+)\s?h)?\s?(?:(\d+)\s?m(?:in)?(?!s))?\s?(?:(\d+\.?\d*)\s?(s|sec|ms|us|\u00b5s|\u03bcs|ns))?"
 )
 _CLOCK = re.compile(r"(\d{1,4}):([0-5]\d):([0-5]\d(?:\.\d+)?)")
-_SECONDS_PER = {"s": 1.0, "sec": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ns": 1e-9}  # noqa: RUF001
+_SECONDS_PER = {
+    "s": 1.0,
+    "sec": 1.0,
+    "ms": 1e-3,
+    "us": 1e-6,
+    "\u00b5s": 1e-6,
+    "\u03bcs": 1e-6,
+    "ns": 1e-9,
+}
 
 
 class Durations:
@@ -73,7 +81,7 @@ class Durations:
     def _localised(self, text: str) -> float | None:
         if _THOUSANDS.fullmatch(text):
             self._thousands = True
-            return float(re.sub(r"[,'’]", "", text))  # noqa: RUF001
+            return float(re.sub("[,'\u2019]", "", text))
         if _EITHER.fullmatch(text):
             if self._decimal is self._thousands:
                 return None

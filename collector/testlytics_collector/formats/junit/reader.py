@@ -8,15 +8,18 @@ from itertools import chain
 from typing import BinaryIO
 from xml.parsers import expat
 
-from testlytics_collector.errors import InputError
 from testlytics_collector.formats.interface import Limits, Origin, Reading, Sink
 from testlytics_collector.formats.junit import refusal
 from testlytics_collector.formats.junit.encoding import CHUNK, decoded, encoding_of
 from testlytics_collector.formats.junit.findings import Findings
 from testlytics_collector.formats.junit.parser import Handler
 from testlytics_collector.formats.junit.repair import Repair
+from testlytics_collector.formats.junit.results import Results
 from testlytics_collector.formats.junit.rows import Rows
 from testlytics_collector.records import Upload
+
+HEAVY = 8 << 20
+"""Bytes read after which attempts go out though they are no full batch: they may be big ones."""
 
 LONGEST_TOKEN = 32 << 20
 """Bytes of the longest tag that is read: expat keeps all of it in memory, more than once."""
@@ -59,18 +62,16 @@ def read(stream: BinaryIO, sink: Sink, origin: Origin, limits: Limits) -> Readin
     )
     attempt = _BAZEL_ATTEMPT.search(origin.name)
     rows = Rows(sink, limits.batch, int(attempt[1]) if attempt else 1)
-    handler = Handler(
-        rows, findings, limits, lambda take: setattr(parser, "CharacterDataHandler", take)
-    )
+    results = Results(rows, findings, limits)
+    handler = Handler(results, limits, parser)
     _connect(parser, handler)
-    chunks = chain((head,), iter(lambda: stream.read(CHUNK), b""))
+    chunks: Iterator[bytes] = chain((head,), iter(lambda: stream.read(CHUNK), b""))
     if recode:
         text = decoded(chunks, encoded.codec)
         chunks = (piece.encode() for piece in (repair.text(text) if repair else text))
     _feed(parser, handler, chunks, repair)
-    refusal.unless_junit(handler.root, handler.foreign, handler.counts.testcases)
-    rows.flush()
-    return _reading(handler, rows, origin, repair)
+    refusal.unless_junit(handler.root, handler.foreign, len(rows.pending) + rows.written)
+    return _reading(results, origin, repair)
 
 
 def _connect(parser: expat.XMLParserType, handler: Handler) -> None:
@@ -98,7 +99,7 @@ def _connect(parser: expat.XMLParserType, handler: Handler) -> None:
 def _feed(
     parser: expat.XMLParserType, handler: Handler, chunks: Iterator[bytes], repair: Repair | None
 ) -> None:
-    fed = attributes = 0
+    fed = attributes = heavy = 0
     chunk = b""
     try:
         for chunk in chunks:
@@ -110,6 +111,9 @@ def _feed(
             attributes = attributes + chunk.count(b'="') if pending > len(chunk) else 0
             if attributes > MOST_ATTRIBUTES:
                 raise refusal.too_many("attributes in one tag", MOST_ATTRIBUTES)
+            heavy += len(chunk)
+            handler.settle(heavy=heavy > HEAVY)
+            heavy = heavy if heavy <= HEAVY else 0
             if len(parser.intern) > MOST_NAMES:
                 raise refusal.too_many("different element and attribute names", MOST_NAMES)
         parser.Parse(b"", True)
@@ -126,19 +130,14 @@ def _feed(
         raise refusal.not_text(error) from error
 
 
-def _reading(handler: Handler, rows: Rows, origin: Origin, repair: Repair | None) -> Reading:
-    counts, suites, findings = handler.counts, handler.suites, handler.findings
-    counts.passed = (
-        counts.testcases - counts.failed - counts.errored - counts.skipped - counts.unknown
-    )
-    counts.tests = rows.seen.count
-    counts.attempts = rows.written
-    dialect = handler.dialect
+def _reading(results: Results, origin: Origin, repair: Repair | None) -> Reading:
+    counts, suites, findings = results.finished(), results.suites, results.findings
+    dialect = results.namer.recognised()
     for text in (
         repair.summary() if repair else None,
-        suites.disagreement(counts, rows.written),
+        suites.disagreement(counts, counts.attempts),
         None if dialect.utc else suites.zoneless(),
-        handler.unstable(),
+        results.unstable(),
     ):
         if text is not None:
             findings.say(text)

@@ -23,7 +23,7 @@ _CUT_OFF = {
         errors.XML_ERROR_PARTIAL_CHAR,
     )
 }
-_REPAIR = "Remove it, or take the report in with repair switched on."
+_REPAIR = "Remove it, or read the file with --repair."
 _SUITES = ("testsuites", "testsuite", "testcase")
 _OTHERS = {
     "html": "an HTML page",
@@ -43,7 +43,7 @@ _OTHERS = {
 def not_well_formed(error: expat.ExpatError, handler: Handler, chunk: bytes) -> InputError:
     """Say where and why a document is not XML, and what may have happened to it."""
     line, column = error.lineno, error.offset + 1
-    if handler.root is None and not handler.counts.testcases and not chunk.strip():
+    if handler.root is None and not chunk.strip():
         return InputError(
             "The document is empty.",
             slug="junit-empty",
@@ -81,7 +81,7 @@ def not_text(error: UnicodeError) -> InputError:
 def entity(line: int, column: int) -> InputError:
     """Refuse an entity declaration, which is how XML is made to explode or to read files."""
     return InputError(
-        f"The document declares an entity at line {line}, column {column}; no test report needs one.",
+        f"The document declares an entity at line {line}, column {column}; no report needs one.",
         slug="junit-entity",
         hint="Remove the declaration.",
         line=line,
@@ -99,6 +99,17 @@ def too_long(most: int, line: int) -> InputError:
     )
 
 
+def too_deep(most: int, line: int, column: int) -> InputError:
+    """Refuse elements that nest without end."""
+    return InputError(
+        f"Elements nest deeper than {most} levels at line {line}: this is no test report.",
+        slug="junit-depth",
+        hint="Check which tool wrote the file.",
+        line=line,
+        column=column,
+    )
+
+
 def too_many(what: str, most: int) -> InputError:
     """Refuse what no test report has so many of."""
     return InputError(
@@ -108,23 +119,23 @@ def too_many(what: str, most: int) -> InputError:
     )
 
 
-def unless_junit(root: str | None, foreign: str | None, testcases: int) -> None:
+def unless_junit(root: str | None, foreign: str | None, attempts: int) -> None:
     """Refuse a well-formed document that is something else.
 
     Args:
         root: Local name of its root.
         foreign: The first element that JUnit XML does not have, or None.
-        testcases: How many testcases it holds.
+        attempts: How many attempts it holds.
 
     Raises:
         InputError: It has no testcase, and elements that JUnit XML does not have.
     """
-    if testcases or (root in _SUITES and foreign is None):
+    if attempts or (root in _SUITES and foreign is None):
         return
     named = _OTHERS.get(root or "")
     raise InputError(
         f"The document is well-formed XML but no JUnit report: its root is <{printable(root)}>"
-        f"{f', {named}' if named else ''}, it holds <{printable(foreign or root)}> and no <testcase>.",
+        f"{f', {named}' if named else ''}, it holds <{printable(foreign or root)}>, but no testcase.",
         slug="junit-foreign",
         hint="Let the tool write JUnit XML, or convert the file.",
         line=1,

@@ -3,80 +3,12 @@
 from __future__ import annotations
 
 from testlytics_collector.formats.interface import Sink
+from testlytics_collector.formats.junit.seen import Seen
 from testlytics_collector.records import Attempt, Outcome
 
 LOOK_BACK = 256
 """How far a hidden rerun may stand before its verdict: one attempt per parallel worker lies
 between them at most."""
-
-FEW_IDS = 150_000
-"""Test ids from which on they are kept in less memory."""
-
-_BUCKETS = 1 << 14
-
-
-class Seen:
-    """Which test ids a document held so far, each with the suite that it stood in.
-
-    A dictionary is fast and costs 100 bytes a test. From a size on all of it moves into buckets of
-    8 bytes a test: 5 of the id's hash (with the bucket's number these are 54 bits), 3 of the suite.
-
-    Attributes:
-        few: Hash of the id and suite, as long as they are few; None afterwards.
-    """
-
-    __slots__ = ("_buckets", "_many", "few")
-
-    def __init__(self) -> None:
-        self.few: dict[int, bytes] | None = {}
-        self._buckets: list[bytearray] = []
-        self._many = 0
-
-    @property
-    def count(self) -> int:
-        """How many different ids there were."""
-        return self._many if self.few is None else len(self.few)
-
-    def suite_of(self, test_id: str, suite: bytes) -> bytes | None:
-        """Look a test up, and remember it where it is new.
-
-        Args:
-            test_id: The test's id.
-            suite: Three bytes that stand for the suite it is in.
-
-        Returns:
-            The suite in which the test was first seen, or None where it is new.
-        """
-        key = hash(test_id)
-        few = self.few
-        if few is None:
-            return self._in_bucket(key, suite)
-        known = few.get(key)
-        if known is None:
-            few[key] = suite
-        return known
-
-    def compact(self) -> None:
-        """Move into the buckets where there are too many for a dictionary."""
-        few = self.few
-        if few is None or len(few) < FEW_IDS:
-            return
-        self._buckets = [bytearray() for _ in range(_BUCKETS)]
-        self.few = None
-        while few:
-            self._in_bucket(*few.popitem())
-
-    def _in_bucket(self, key: int, suite: bytes) -> bytes | None:
-        bucket = self._buckets[key & (_BUCKETS - 1)]
-        entry = (key >> 14 & 0xFFFFFFFFFF).to_bytes(5, "little")
-        at = bucket.find(entry)
-        while at > 0 and at & 7:
-            at = bucket.find(entry, at + 1)
-        if at >= 0:
-            return bytes(bucket[at + 5 : at + 8])
-        bucket += entry + suite
-        self._many += 1
-        return None
 
 
 class Rows:
@@ -89,7 +21,17 @@ class Rows:
         written: How many attempts went out.
     """
 
-    __slots__ = ("_barrier", "_batch", "_keep", "_repeats", "_sink", "first", "pending", "seen", "written")
+    __slots__ = (
+        "_barrier",
+        "_batch",
+        "_keep",
+        "_repeats",
+        "_sink",
+        "first",
+        "pending",
+        "seen",
+        "written",
+    )
 
     def __init__(self, sink: Sink, batch: int, first: int) -> None:
         """Begin.
@@ -115,7 +57,6 @@ class Rows:
         Args:
             heavy: Whether to hand out unfinished batches too, because the texts in them are long.
         """
-        self.seen.compact()
         if heavy or len(self.pending) - self._keep >= self._batch:
             ready = len(self.pending) - self._keep
             self._hand_out(ready if heavy else ready // self._batch * self._batch)

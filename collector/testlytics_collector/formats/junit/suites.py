@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from testlytics_collector.formats.junit.findings import Findings
+from testlytics_collector.formats.junit.findings import Findings, counted
 from testlytics_collector.formats.junit.identity import Attrs, Suite
 from testlytics_collector.formats.junit.instants import Instant, instant_of
-from testlytics_collector.formats.junit.verdict import Detail, Try
-from testlytics_collector.formats.text import printable
-from testlytics_collector.records import Counts, Outcome
+from testlytics_collector.records import Counts
 
-_CLAIMS = {
-    "tests": ("tests",),
-    "failures": ("failures",),
-    "errors": ("errors",),
-    "skipped": ("skipped", "skips", "skip", "disabled"),
-}
+_CLAIMS = (
+    ("tests", ("tests",)),
+    ("failures", ("failures",)),
+    ("errors", ("errors",)),
+    ("skipped", ("skipped", "skips", "skip", "disabled")),
+)
 
 
 class Suites:
@@ -25,23 +23,23 @@ class Suites:
     Attributes:
         current: The innermost suite.
         root: Attributes of `<testsuites>`, empty where the document has none.
-        outermost: Attributes of the outermost suite that is open.
+        outermost: Attributes of the outermost suite that is open, or was.
+        innermost: Attributes of the suite that began last.
         tag: Three bytes that stand for the names of the open suites.
         started_us: When the earliest suite began, or None.
         ended_us: When the last one ended, by its own count; None where no suite tells.
-        counts_flaky: Whether the suite counts tests that passed after a retry, without saying which.
     """
 
     __slots__ = (
         "_claims",
+        "_example",
         "_findings",
         "_last",
+        "_local",
         "_stack",
-        "counts_flaky",
         "current",
         "ended_us",
-        "_example",
-        "_local",
+        "innermost",
         "outermost",
         "root",
         "started_us",
@@ -53,10 +51,10 @@ class Suites:
         self._stack: list[tuple[Suite, bytes]] = []
         self._claims: dict[str, int] = {}
         self._last: tuple[str, Instant | None] = ("", None)
-        self.counts_flaky = False
         self.current = Suite()
         self.root: Attrs = {}
         self.outermost: Attrs = {}
+        self.innermost: Attrs = {}
         self.tag = b"\0\0\0"
         self.started_us: int | None = None
         self.ended_us: int | None = None
@@ -70,6 +68,7 @@ class Suites:
 
     def enter(self, name: str, attrs: Attrs) -> None:
         """Take the start of `<testsuite>` or `<testsuites>`."""
+        self.innermost = attrs
         started = self.instant(attrs.get("timestamp"))
         if started is not None:
             self._span(started, attrs.get("time", ""))
@@ -80,9 +79,7 @@ class Suites:
         if not self._stack:
             self.outermost = attrs
             self._claim(attrs)
-        self.counts_flaky = (attrs.get("flaky") or "0").strip("0 ") != ""
-        if self.counts_flaky:
-            self._findings.note("flaky suite", attrs.get("name", ""))
+        told = attrs.get("flaky", "")
         outer = self.current
         self._stack.append((outer, self.tag))
         title = attrs.get("name", "").strip()
@@ -91,6 +88,7 @@ class Suites:
             attrs.get("file") or attrs.get("filepath") or outer.file,
             attrs.get("hostname") or outer.host,
             outer.started_us if started is None else started,
+            int(told) if told.isdecimal() and len(told) < 6 else 0,
         )
         if title:
             self.tag = (hash((self.tag, title)) & 0xFFFFFF).to_bytes(3, "little")
@@ -133,23 +131,17 @@ class Suites:
         """Say how many timestamps told no zone, or None where all did."""
         if not self._local:
             return None
-        return (
-            f"{self._local} timestamps name no time zone and are taken as UTC; the first is "
-            f"{printable(self._example)}."
-        )
-
-    def retried(self, tries: list[Try], detail: Detail) -> list[Try]:
-        """Tell the attempts of a testcase with one failure per attempt."""
-        return [
-            Try(Outcome.FAILED, failure, None, None) for failure in detail.failures[:-1]
-        ] + tries
+        text = "Timestamps that name no time zone are taken as UTC"
+        return counted(text, self._local, self._example)
 
     def _claim(self, attrs: Attrs) -> None:
-        for claim, names in _CLAIMS.items():
+        claims = self._claims
+        for claim, names in _CLAIMS:
             for name in names:
-                told = attrs.get(name, "").strip()
-                if told.isdecimal() and len(told) < 10:
-                    self._claims[claim] = self._claims.get(claim, 0) + int(told)
+                if name in attrs:
+                    told = attrs[name]
+                    if told.isdecimal() and len(told) < 10:
+                        claims[claim] = claims.get(claim, 0) + int(told)
                     break
 
     def disagreement(self, counts: Counts, attempts: int) -> str | None:

@@ -1,4 +1,4 @@
-"""Long texts: gathered from character data within bounds, cut in the middle, searched for a place."""
+"""Long texts: gathered within bounds, cut in the middle, searched for a place."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class Gathering:
     """Character data of one element: the beginning and the end of it, the middle is let go.
 
     Attributes:
-        add: Takes the next piece.
+        pieces: Takes the pieces. Whoever fills it calls `compact` at times.
     """
 
-    __slots__ = ("_dropped", "_head", "_keep", "_pieces", "_size")
+    __slots__ = ("_dropped", "_head", "_keep", "pieces")
 
     def __init__(self, keep: int) -> None:
         """Begin.
@@ -30,27 +30,22 @@ class Gathering:
         Args:
             keep: How many characters to keep at either end.
         """
+        self.pieces: list[str] = []
         self._keep = keep
         self._head = ""
         self._dropped = 0
-        self._pieces: list[str] = []
-        self._size = 0
 
-    def add(self, piece: str) -> None:
-        """Take the next piece of character data."""
-        self._pieces.append(piece)
-        self._size += len(piece)
-        if self._size > 4 * self._keep + 4096:
-            self._compact()
-
-    def _compact(self) -> None:
-        text = "".join(self._pieces)
+    def compact(self) -> None:
+        """Let the middle go."""
+        pieces, keep = self.pieces, self._keep
+        if sum(map(len, pieces)) <= 2 * keep:
+            return
+        text = "".join(pieces)
         if not self._head:
-            self._head, text = text[: self._keep], text[self._keep :]
-        tail = text[-self._keep :]
+            self._head, text = text[:keep], text[keep:]
+        tail = text[-keep:]
         self._dropped += len(text) - len(tail)
-        self._pieces = [tail]
-        self._size = len(tail)
+        pieces[:] = [tail]
 
     def take(self) -> tuple[str, int]:
         """End: hand out the text and start anew.
@@ -58,9 +53,12 @@ class Gathering:
         Returns:
             What is left of the text, and how many characters were let go at the middle of it.
         """
-        text, dropped = self._head + "".join(self._pieces), self._dropped
-        self._head, self._dropped, self._size = "", 0, 0
-        self._pieces = []
+        pieces = self.pieces
+        if not pieces:
+            return "", 0
+        text, dropped = self._head + "".join(pieces), self._dropped
+        pieces.clear()
+        self._head, self._dropped = "", 0
         return text, dropped
 
 
@@ -84,24 +82,27 @@ def cut(text: str, most: int, dropped: int) -> str:
     return f"{text[:head]}\n[... {left_out} characters left out ...]\n{text[-tail:]}"
 
 
-def place_in(text: str, class_name: str | None) -> str | None:
+def place_in(text: str | None, class_name: str | None) -> str | None:
     """Find where a failure happened.
 
     Args:
-        text: The failure's text.
+        text: The failure's text, or None.
         class_name: The test's class: among frames of a JVM those of its file come first.
 
     Returns:
         `file:line` of the frame that most likely is the test's own, or None.
     """
-    frames = _JVM_FRAME.findall(text)
-    if frames:
-        own = (class_name or "").rpartition(".")[2].partition("$")[0] + "."
-        file, line = next((f for f in frames if f[0].startswith(own)), frames[0])
-        return f"{file}:{line}"
-    for last in (_PYTEST_END, _PYTHON_FRAME):
-        found = last.findall(text)
+    if not text:
+        return None
+    if "at " in text:
+        frames = _JVM_FRAME.findall(text)
+        if frames:
+            own = (class_name or "").rpartition(".")[2].partition("$")[0] + "."
+            file, line = next((f for f in frames if f[0].startswith(own)), frames[0])
+            return f"{file}:{line}"
+    for mark, last in ((": ", _PYTEST_END), (", line ", _PYTHON_FRAME)):
+        found = last.findall(text) if mark in text else None
         if found:
             return f"{found[-1][0]}:{found[-1][1]}"
-    source = _SOURCE.search(text)
+    source = _SOURCE.search(text) if ":" in text else None
     return f"{source[1]}:{source[2]}" if source else None
