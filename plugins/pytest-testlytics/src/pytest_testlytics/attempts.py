@@ -16,7 +16,7 @@ from pytest_testlytics.failure import Failure, Limits, read_failure
 from pytest_testlytics.lanes import Lanes
 from pytest_testlytics.retries import HIDDEN, Hidden
 from pytest_testlytics.runfile import RunFile
-from pytest_testlytics.text import shorten, to_text
+from pytest_testlytics.text import quote, shorten, to_text
 
 _Plain = pytest.TestReport
 
@@ -41,11 +41,13 @@ class Customs(NamedTuple):
             where it is not loaded.
         late: Whether the reports of an attempt may come all together at its end, as those of
             pytest-rerunfailures do.
+        hidden: Whether the report of a teardown may carry what was not reported.
     """
 
     repeats: bool
     retry_word: str | None
     late: bool
+    hidden: bool
 
 
 class Attempts:
@@ -67,21 +69,31 @@ class Attempts:
         self._lanes = lanes
         self._serial = lanes.serial
         self._clock = clock
-        self._now = clock.now
+        self._now, self._epoch_s = clock.now, clock.epoch_s
+        self._earliest, self._strip_groups = lanes.earliest, lanes.strip_groups
         self._limits = limits
         self._customs = customs
         self._counts: dict[str, int] | None = {} if customs.repeats else None
-        self.written = 0
+        self._plain = not (customs.repeats or customs.late or customs.hidden)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logstart(self, nodeid: str, location: object) -> None:
         """Say in the file that a test begins."""
         try:
-            lane = self._serial or self._lanes.guess()
-            if lane is not None:
-                if lane.nodeid is not None:
-                    self._leave(lane, nodeid)
-                self._lanes.begin(lane, nodeid, location)
+            lane = self._serial or self._lanes.freed
+            if lane is None or lane.nodeid is not None or not lane.alive or not nodeid.isascii():
+                self._begin_special(nodeid, location)
+                return
+            # `Lanes.begin` for most tests, with as few calls as possible.
+            now = self._now()
+            lane.nodeid, lane.location = nodeid, location
+            lane.began = self._earliest or now
+            lane.last = now
+            lane.started_us = started_us = int((self._epoch_s + now) * 1e6)
+            test_id = self._lanes.test_id(nodeid) if self._strip_groups else nodeid
+            lane.quoted_id = quoted_id = quote(test_id)
+            if lane.slot is not None:
+                self._file.show(lane.slot, quoted_id, started_us, lane.done)
         except Exception as error:
             self._stop(error)
 
@@ -96,19 +108,28 @@ class Attempts:
             if report.outcome == "passed" and report.__class__ is _Plain and "wasxfail" not in more:
                 # What most reports say, with as few calls as possible.
                 now, duration = self._now(), report.duration
-                if 0.0 < duration <= now - lane.began:
+                if 0.0 < duration <= now - lane.began and (
+                    self._serial is not None or self._clock.trusts(report)
+                ):
                     took = int(duration * 1e6)
                     phase = report.when
                     if phase == "call":
                         lane.call_us, lane.last = took, now
                         return
-                    if phase == "setup" and lane.setup_us is None and self._serial is not None:
+                    if phase == "setup" and lane.setup_us is None:
                         lane.setup_us, lane.last = took, now
+                        if self._serial is None:
+                            self._clock.correct_start(lane, report)
                         return
-                    if phase == "teardown" and lane.call_us is not None and HIDDEN not in more:
-                        if report.user_properties:
-                            self._take_properties(lane, report)
-                        self._close(lane, took, report)
+                    if (
+                        phase == "teardown"
+                        and self._plain
+                        and lane.story is None
+                        and lane.call_us is not None
+                        and lane.setup_us is not None
+                        and not report.user_properties
+                    ):
+                        self._pass(lane, took)
                         return
             self._take_special(lane, report)
         except Exception as error:
@@ -130,11 +151,14 @@ class Attempts:
         except Exception as error:
             self._stop(error)
 
-    def finish(self, interrupted: Failure | None) -> None:
+    def finish(self, interrupted: Failure | None) -> int:
         """Write what has begun and not ended, and say that nothing runs any more.
 
         Args:
             interrupted: Why the session was cut short, None where it was not.
+
+        Returns:
+            How many attempts were written in all.
         """
         try:
             for lane in self._lanes.busy():
@@ -142,6 +166,7 @@ class Attempts:
             self._lanes.clear()
         except Exception as error:
             self._stop(error)
+        return self._lanes.done
 
     def _lane_of(self, report: pytest.TestReport) -> Lane:
         nodeid = report.nodeid
@@ -150,13 +175,21 @@ class Attempts:
         else:
             worker = report.__dict__.get("worker_id") or report.node.gateway.id
             lane = self._lanes.named(worker)
-            if lane.nodeid != nodeid:
-                if lane.seen:
-                    self._leave(lane, nodeid)
-                self._lanes.claim(lane, nodeid)
+            if lane.nodeid == nodeid:
+                return lane
+            if lane.seen:
+                self._leave(lane, nodeid)
+            self._lanes.claim(lane, nodeid)
         if lane.nodeid is None:
             self._lanes.begin_late(lane, report)
         return lane
+
+    def _begin_special(self, nodeid: str, location: object) -> None:
+        lane = self._serial or self._lanes.guess()
+        if lane is not None:
+            if lane.nodeid is not None:
+                self._leave(lane, nodeid)
+            self._lanes.begin(lane, nodeid, location)
 
     def _leave(self, lane: Lane, nodeid: str) -> None:
         """Make room in a lane whose test did not end before `nodeid` began."""
@@ -185,7 +218,7 @@ class Attempts:
         if phase == "setup":
             lane.setup_us = took
             if self._serial is None:
-                self._lanes.take_start(lane, report)
+                self._clock.correct_start(lane, report)
         elif phase == "call":
             lane.call_us = took
         elif HIDDEN in report.__dict__:
@@ -256,10 +289,8 @@ class Attempts:
         time since the report before, None where there was none.
         """
         now = self._now()
-        earliest = lane.began
-        if self._serial is None and self._clock.believable_start(report) is not None:
-            # A busy controller may hear of a test only after it has ended.
-            earliest = self._clock.opened
+        trusted = self._serial is not None or self._clock.trusts(report)
+        earliest = lane.began if trusted else lane.last
         took = lane.elapsed_us(now)
         if 0.0 < report.duration <= now - earliest:
             took = int(report.duration * 1e6)
@@ -294,20 +325,35 @@ class Attempts:
                 story.outcome, story.phase, story.failure = "interrupted", phase, interrupted or {}
         self._close(lane, None)
 
+    def _pass(self, lane: Lane, teardown_us: int) -> None:
+        """Write a plain pass: `_close` for most attempts of most suites."""
+        nodeid = lane.nodeid
+        lane.attempt = attempt = lane.attempt + 1 if lane.previous == nodeid else 1
+        lane.previous = nodeid
+        self._file.append(
+            (
+                f'{{"type":"attempt","test_id":{lane.quoted_id},"attempt":{attempt},'
+                f'"outcome":"passed","started_us":{lane.started_us},"setup_us":{lane.setup_us},'
+                f'"call_us":{lane.call_us},"teardown_us":{teardown_us}{lane.suffix}}}\n'
+            ).encode()
+        )
+        lane.done += 1
+        lane.nodeid = lane.location = lane.setup_us = lane.call_us = None
+        if self._serial is None:
+            self._lanes.freed = lane
+
     def _close(
         self, lane: Lane, teardown_us: int | None, report: pytest.TestReport | None = None
     ) -> None:
         """Write an attempt and free its lane."""
         nodeid = lane.nodeid
-        attempt = lane.previous_attempt + 1 if lane.previous == nodeid else 1
+        lane.attempt = lane.attempt + 1 if lane.previous == nodeid else 1
         if report is not None and "rerun" in report.__dict__:
-            attempt = max(attempt, report.__dict__["rerun"] + 1)
+            lane.attempt = max(lane.attempt, report.__dict__["rerun"] + 1)
         if self._counts is not None:
-            attempt = self._counts[str(nodeid)] = self._counts.get(str(nodeid), 0) + 1
-        lane.attempt = lane.previous_attempt = attempt
+            lane.attempt = self._counts[str(nodeid)] = self._counts.get(str(nodeid), 0) + 1
         lane.previous = nodeid
         self._file.append(lane.line(teardown_us))
-        self.written += 1
         self._lanes.end(lane)
 
     def _stop(self, error: Exception) -> None:

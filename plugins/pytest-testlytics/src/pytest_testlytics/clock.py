@@ -9,6 +9,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_testlytics import REAL_CLOCKS
+from pytest_testlytics.attempt import Lane
 
 
 class Clock:
@@ -29,16 +30,21 @@ class Clock:
         """Turn an instant of the performance counter into microseconds since the epoch."""
         return int((self.epoch_s + instant) * 1e6)
 
-    def believable_start(self, report: pytest.TestReport) -> float | None:
-        """Return when a phase began, in seconds since the epoch.
+    def trusts(self, report: pytest.TestReport) -> bool:
+        """Tell whether the clock of whoever ran a phase can be believed.
 
         Returns:
-            None where the report does not say (pytest before 8) or names an instant outside of
-            this session, give or take a second for the clock of another machine.
+            False where the phase began outside of this session, give or take a second for the
+            clock of another machine. Before pytest 8 a report does not say when it began.
         """
-        start: object = getattr(report, "start", None)
-        if isinstance(start, float):
-            since_opened = start - self.epoch_s - self.opened
-            if -1.0 <= since_opened <= self.now() - self.opened + 1.0:
-                return start
-        return None
+        start: float | None = report.__dict__.get("start")
+        if start is None:
+            return True
+        since_opened = start - self.epoch_s - self.opened
+        return -1.0 <= since_opened <= self.now() - self.opened + 1.0
+
+    def correct_start(self, lane: Lane, report: pytest.TestReport) -> None:
+        """Take over when an attempt began from whoever ran it, where that can be believed."""
+        start: float | None = report.__dict__.get("start")
+        if start is not None and self.trusts(report):
+            lane.started_us = int(start * 1e6)

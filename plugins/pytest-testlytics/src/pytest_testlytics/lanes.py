@@ -21,6 +21,10 @@ class Lanes:
 
     Attributes:
         serial: The only lane, None where there are workers.
+        strip_groups: Whether node ids end with the `@group` of `--dist loadgroup`.
+        earliest: From when on tests can have begun that we hear of now; 0 where we hear of each at
+            once.
+        freed: The lane whose attempt ended last, None before the first.
     """
 
     def __init__(
@@ -37,10 +41,12 @@ class Lanes:
         self._file = run_file
         self._clock = clock
         self._now, self._epoch_s = clock.now, clock.epoch_s
-        self._strip_groups = strip_groups
+        self.strip_groups = strip_groups
+        # A busy controller may hear of a test only after it has ended.
+        self.earliest = clock.opened if with_workers else 0.0
         self._lanes: dict[str | None, Lane] = {}
         self._parked: dict[str, Lane] = {}
-        self._freed: Lane | None = None
+        self.freed: Lane | None = None
         self.serial = None if with_workers else self._add(None)
 
     def named(self, worker: str) -> Lane:
@@ -49,7 +55,7 @@ class Lanes:
 
     def guess(self) -> Lane | None:
         """Return the lane in which a test probably begins, None where all are busy."""
-        freed = self._freed
+        freed = self.freed
         if freed is not None and freed.nodeid is None and freed.alive:
             return freed  # whoever finished last asks first for more
         for lane in self._lanes.values():
@@ -83,12 +89,16 @@ class Lanes:
         lane = self._lanes[None]
         if lane.nodeid is None or lane.nodeid == nodeid:
             return lane
-        return self._parked.setdefault(nodeid, Lane(None, None))
+        parked = self._parked.setdefault(nodeid, Lane(None, None))
+        parked.tell()  # it is never written as a plain pass, which only a lane with a slot is
+        return parked
 
     def park(self, lane: Lane) -> None:
         """Put what a lane is doing aside, so that it can begin another test."""
         parked = self._parked[str(lane.nodeid)] = copy.copy(lane)
         parked.slot = None
+        parked.tell()
+        lane.take_out()
         lane.nodeid = None
 
     def begin(self, lane: Lane, nodeid: str, location: object) -> None:
@@ -96,26 +106,20 @@ class Lanes:
         now = self._now()
         lane.nodeid = nodeid
         lane.location = location
-        lane.began = lane.last = now
+        lane.began, lane.last = self.earliest or now, now
         lane.started_us = started_us = int((self._epoch_s + now) * 1e6)
-        test_id = self.test_id(nodeid) if self._strip_groups else nodeid
+        test_id = self.test_id(nodeid) if self.strip_groups else nodeid
         lane.quoted_id = quoted_id = quote(test_id if test_id.isascii() else clean(test_id))
         slot = lane.slot
         if slot is not None:
-            self._file.show(slot, slot.text(quoted_id, started_us, lane.done))
+            self._file.show(slot, quoted_id, started_us, lane.done)
 
     def begin_late(self, lane: Lane, report: pytest.TestReport) -> None:
         """Begin an attempt that is known only from its first report."""
         before = lane.last or self._clock.opened
         self.begin(lane, report.nodeid, report.location)
         lane.began, lane.last = before, 0.0
-        self.take_start(lane, report)
-
-    def take_start(self, lane: Lane, report: pytest.TestReport) -> None:
-        """Believe the worker's clock about when the attempt began, where that is possible."""
-        start = self._clock.believable_start(report)
-        if start is not None:
-            lane.started_us = int(start * 1e6)
+        self._clock.correct_start(lane, report)
 
     def end(self, lane: Lane) -> None:
         """End the attempt; the lane is free."""
@@ -125,7 +129,12 @@ class Lanes:
         else:
             lane.nodeid = lane.location = lane.story = lane.setup_us = lane.call_us = None
         lane.done += 1
-        self._freed = lane
+        self.freed = lane
+
+    @property
+    def done(self) -> int:
+        """How many attempts are complete."""
+        return sum(lane.done for lane in self._lanes.values())
 
     def busy(self) -> list[Lane]:
         """Return the lanes with an attempt that has begun and not ended."""
@@ -154,6 +163,6 @@ class Lanes:
         if slot is None:
             return
         if lane.nodeid is None:
-            self._file.show(slot, slot.idle_text(lane.done))
+            self._file.show_idle(slot, lane.done)
         else:
-            self._file.show(slot, slot.text(lane.quoted_id, lane.started_us, lane.done))
+            self._file.show(slot, lane.quoted_id, lane.started_us, lane.done)

@@ -21,6 +21,7 @@ from pytest_testlytics.clock import Clock
 from pytest_testlytics.failure import Failure, read_failure
 from pytest_testlytics.header import run_record
 from pytest_testlytics.lanes import Lanes
+from pytest_testlytics.retries import is_needed
 from pytest_testlytics.runfile import RunFile
 from pytest_testlytics.text import clean, dump, shorten, to_text
 
@@ -112,8 +113,8 @@ class Recorder:
             os.environ[ACTIVE] = self._outer
         try:
             if self._attempts is not None and session is not None:
-                self._attempts.finish(self._stopped)
-                run_file.append(dump(self._end_record(session, self._attempts.written)))
+                written = self._attempts.finish(self._stopped)
+                run_file.append(dump(self._end_record(session, written)))
         except Exception as error:
             run_file.give_up(_reason(error))
         run_file.close()
@@ -155,6 +156,7 @@ class Recorder:
                 repeats=dist == "each" or bool(config.getoption("keepduplicates", False)),
                 retry_word=_retry_word(config),
                 late=any(map(config.pluginmanager.hasplugin, _REPORT_LATE)),
+                hidden=is_needed(config),
             ),
         )
         config.pluginmanager.register(self._attempts, "testlytics-attempts")

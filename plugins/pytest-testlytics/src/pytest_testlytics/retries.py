@@ -44,11 +44,15 @@ class Hidden(TypedDict):
     failure: Failure
 
 
+def is_needed(config: pytest.Config) -> bool:
+    """Tell whether a plugin is loaded that does not report every try."""
+    return any(config.pluginmanager.hasplugin(name) for name in _RETRYING_PLUGINS)
+
+
 def watch(config: pytest.Config, limits: Limits) -> None:
-    """Register a witness in this process where a plugin is loaded that needs one."""
-    manager = config.pluginmanager
-    if any(manager.hasplugin(name) for name in _RETRYING_PLUGINS):
-        manager.register(Witness(limits), _NAME)
+    """Register a witness in this process where one is needed."""
+    if is_needed(config):
+        config.pluginmanager.register(Witness(limits), _NAME)
 
 
 class _Result(Protocol):

@@ -16,6 +16,7 @@ SLOT_BYTES = 2_048
 _ID_BYTES = SLOT_BYTES - 160
 
 _pwrite: Optional[Callable[[int, bytes, int], int]] = getattr(os, "pwrite", None)
+_write = os.write
 _open_files: "weakref.WeakSet[RunFile]" = weakref.WeakSet()
 
 
@@ -37,11 +38,11 @@ class Slot:
         shown: Length of its text; the rest of the line is spaces.
     """
 
-    __slots__ = ("_head", "offset", "shown")
+    __slots__ = ("head", "offset", "shown")
 
     def __init__(self, offset: int, worker: str | None) -> None:
         who = "null" if worker is None else quote(clean(worker))
-        self._head = f'{{"type":"running","worker":{who},"test_id":'
+        self.head = f'{{"type":"running","worker":{who},"test_id":'
         self.offset = offset
         self.shown = 0
 
@@ -51,27 +52,7 @@ class Slot:
         Args:
             done: Attempts of this worker that are complete.
         """
-        return f'{self._head}null,"started_us":null,"done":{done}}}'
-
-    def text(self, quoted_id: str, started_us: int, done: int) -> str:
-        """Say which test runs.
-
-        Args:
-            quoted_id: The test id as ASCII JSON.
-            started_us: When it began, microseconds since the epoch.
-            done: Attempts of this worker that were complete then.
-        """
-        if len(quoted_id) > _ID_BYTES:
-            return self._cut_text(quoted_id, started_us, done)
-        return f'{self._head}{quoted_id},"started_us":{started_us},"done":{done}}}'
-
-    def _cut_text(self, quoted_id: str, started_us: int, done: int) -> str:
-        test_id: str = json.loads(quoted_id)
-        half = len(test_id) // 2
-        while len(quoted_id) > _ID_BYTES:
-            half = half * 3 // 4
-            quoted_id = quote(test_id[:half] + "…" + test_id[-half:])
-        return f'{self._head}{quoted_id},"started_us":{started_us},"done":{done},"cut":true}}'
+        return f'{self.head}null,"started_us":null,"done":{done}}}'
 
 
 class RunFile:
@@ -98,23 +79,20 @@ class RunFile:
         self.path = path
         self.trouble: str | None = None
         self.fd: int | None = _move_high(os.open(path, flags, 0o644))
-        self._size = 0
         self._slots: list[Slot] = []
         _open_files.add(self)
 
     def append(self, line: bytes) -> None:
         """Write one whole line at the end."""
-        fd = self.fd
-        if fd is None:
+        if self.fd is None:
             return
-        length = len(line)
+        written = 0
         try:
-            written = os.write(fd, line)
-            while written < length:
-                written += os.write(fd, line[written:])
-            self._size += length
+            written = _write(self.fd, line)
+            while written < len(line):
+                written += _write(self.fd, line[written:])
         except OSError as error:
-            self.give_up(_reason(error))
+            self.give_up(_reason(error), torn=written)
 
     def add_slot(self, worker: str | None) -> Slot:
         """Append the slot of a worker; nothing runs there yet.
@@ -122,22 +100,46 @@ class RunFile:
         Slots are aligned, so that none spans two pages and a process that is killed leaves either
         the old or the new text.
         """
-        padding = -self._size % SLOT_BYTES
-        slot = Slot(self._size + padding, worker)
+        end = os.lseek(self.fd, 0, os.SEEK_CUR) if self.fd is not None else 0
+        padding = -end % SLOT_BYTES
+        slot = Slot(end + padding, worker)
         text = slot.idle_text(done=0)
         self.append(b" " * padding + text.encode("ascii").ljust(SLOT_BYTES - 1) + b"\n")
         slot.shown = len(text)
         self._slots.append(slot)
         return slot
 
-    def show(self, slot: Slot, text: str) -> None:
-        """Replace what a slot says."""
+    def show(self, slot: Slot, quoted_id: str, started_us: int, done: int) -> None:
+        """Say in a slot which test runs.
+
+        Args:
+            slot: That of the worker.
+            quoted_id: The test id as ASCII JSON.
+            started_us: When it began, microseconds since the epoch.
+            done: Attempts of this worker that were complete then.
+        """
         if self.fd is None or _pwrite is None:
             return
-        length, shown = len(text), slot.shown
-        slot.shown = length
         try:
-            _pwrite(self.fd, (text if length >= shown else text.ljust(shown)).encode(), slot.offset)
+            if len(quoted_id) > _ID_BYTES:
+                quoted_id = _cut_to_fit(quoted_id)
+            text = f'{slot.head}{quoted_id},"started_us":{started_us},"done":{done}}}'
+            _pwrite(self.fd, text.ljust(slot.shown).encode(), slot.offset)
+            slot.shown = len(text)
+        except OSError as error:
+            self.give_up(_reason(error))
+
+    def show_idle(self, slot: Slot, done: int) -> None:
+        """Say in a slot that nothing runs.
+
+        Args:
+            slot: That of the worker.
+            done: Attempts of this worker that are complete.
+        """
+        if self.fd is None or _pwrite is None:
+            return
+        try:
+            _pwrite(self.fd, slot.idle_text(done).ljust(slot.shown).encode(), slot.offset)
         except OSError as error:
             self.give_up(_reason(error))
 
@@ -150,11 +152,12 @@ class RunFile:
             except OSError as error:
                 self.trouble = self.trouble or _reason(error)
 
-    def give_up(self, reason: str) -> None:
+    def give_up(self, reason: str, *, torn: int = 0) -> None:
         """Stop writing for good.
 
         Args:
             reason: Why, one line.
+            torn: How many bytes at the end are a line that is not whole.
         """
         self.trouble = f"recording stopped: {reason}"
         fd, self.fd = self.fd, None
@@ -162,13 +165,23 @@ class RunFile:
             return
         try:
             # What is kept ends with a whole line and names no test as running.
-            os.ftruncate(fd, self._size)
+            os.ftruncate(fd, os.lseek(fd, 0, os.SEEK_CUR) - torn)
             for slot in self._slots:
                 if _pwrite is not None:
                     _pwrite(fd, slot.idle_text(done=0).ljust(slot.shown).encode(), slot.offset)
             os.close(fd)
         except OSError:
             pass
+
+
+def _cut_to_fit(quoted_id: str) -> str:
+    """Cut the middle out of a long test id; return it with the key that says so."""
+    test_id: str = json.loads(quoted_id)
+    half = len(test_id) // 2
+    while len(quoted_id) > _ID_BYTES:
+        half = half * 3 // 4
+        quoted_id = quote(test_id[:half] + "…" + test_id[-half:])
+    return f'{quoted_id},"cut":true'
 
 
 def _move_high(fd: int) -> int:
