@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.plugin.recorded import DATA, read, record, run, run_script
+from tests.unit.plugin.schema import violations
 
 WATCH = """
 import json, pathlib, sys
@@ -179,6 +180,34 @@ def test_two_sessions_in_one_process_leave_two_files_and_nothing_alive(folder: P
     plain = run_script(folder, "twice.py").rpartition("alive: ")[2]
     assert run_script(folder, "twice.py", "--testlytics").rpartition("alive: ")[2] == plain
     assert len(list((folder / ".testlytics").glob("*.jsonl"))) == 2
+
+
+@pytest.mark.parametrize("arguments", [(), ("-p", "xdist", "-n1")])
+def test_markers_and_resources_are_recorded_when_asked_for(
+    folder: Path, arguments: tuple[str, ...]
+) -> None:
+    (folder / "pytest.ini").write_text(
+        "[pytest]\nmarkers =\n  owner: who\n  slow: takes long\ntestlytics_markers = owner slow\n",
+        encoding="utf-8",
+    )
+    (folder / "test_marked.py").write_text(
+        "import pytest\n"
+        "pytestmark = pytest.mark.owner('team', 'a')\n"
+        "@pytest.mark.slow\n"
+        "def test_marked():\n"
+        "    big = bytearray(50_000_000)\n"
+        "    sum(range(300_000))\n"
+        "@pytest.mark.owner('b')\n"
+        "def test_failing(): assert 0\n",
+        encoding="utf-8",
+    )
+    recorded = record(folder, "--testlytics-resources", *arguments)
+    assert recorded.named("test_marked")["markers"] == {"owner": "team a", "slow": ""}
+    assert recorded.named("test_failing")["markers"] == {"owner": "b"}
+    assert "markers" not in recorded.named("test_one")
+    assert recorded.named("test_marked")["cpu_us"] > 0
+    assert recorded.named("test_marked")["peak_growth_bytes"] > 20_000_000
+    assert [found for line in recorded.records for found in violations(line)] == []
 
 
 def test_what_is_not_run_is_told_from_what_is_gone(folder: Path) -> None:

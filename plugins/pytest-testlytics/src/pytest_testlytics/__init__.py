@@ -28,9 +28,14 @@ line says so, and never into that file.
 """
 
 
+_CONFIGURED = pytest.StashKey[bool]()
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare the command line options and ini settings."""
     group = parser.getgroup("testlytics", "testlytics: record every attempt into a run file")
+    if group.options:
+        return  # `-p pytest_testlytics` where the plugin is also found by itself
     option = group.addoption
     option(
         "--testlytics",
@@ -68,19 +73,43 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="Add a key to the variant; may be given several times.",
     )
     option("--testlytics-project", metavar="NAME", default=None, help="Namespace of the tests.")
+    option(
+        "--testlytics-resources",
+        action="store_true",
+        default=False,
+        help="Record CPU time and growth of peak memory of every test.",
+    )
     ini = parser.addini
     ini("testlytics", "Record sessions: off, on, or ci (only in a CI).", default="off")
     ini("testlytics_dir", "Folder of run files.", default="")
     ini("testlytics_tags", "Variant keys as k=v, one a line.", type="linelist")
     ini("testlytics_project", "Namespace of the tests.", default="")
+    ini("testlytics_markers", "Names of markers to record with each attempt.", type="linelist")
+    ini("testlytics_resources", "Record CPU time and memory of every test: on, off.", default="")
     ini("testlytics_message_chars", "Longest failure message kept.", default="2000")
     ini("testlytics_text_chars", "Longest failure text kept.", default="8000")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Register the recorder where this process is to record, and nothing anywhere else."""
+    if config.stash.get(_CONFIGURED, False):
+        return
+    config.stash[_CONFIGURED] = True
     if hasattr(config, "workerinput") and ACTIVE not in os.environ:
         return
     from pytest_testlytics.activation import activate
 
     activate(config)
+
+
+class _Entry:
+    """What the entry point names: another object than this module.
+
+    Pytest refuses to load one object under two names, and people also write `-p pytest_testlytics`.
+    """
+
+    pytest_addoption = staticmethod(pytest_addoption)
+    pytest_configure = staticmethod(pytest_configure)
+
+
+plugin = _Entry()

@@ -12,6 +12,7 @@ import pytest
 
 from pytest_testlytics import ACTIVE
 from pytest_testlytics.ci import is_in_ci
+from pytest_testlytics.extras import carry
 from pytest_testlytics.failure import Limits
 from pytest_testlytics.retries import watch
 from pytest_testlytics.text import to_text
@@ -45,6 +46,8 @@ class Settings(NamedTuple):
         project: Namespace of the tests.
         tags: What is added to the variant.
         limits: Bounds of what is kept of failures.
+        markers: Names of the markers to record.
+        resources: Whether to record CPU time and memory of every test.
         own_folder: Whether `folder` is the default one, which hides itself from git.
         problems: Settings that were unusable and what was done instead, one line each.
     """
@@ -54,6 +57,8 @@ class Settings(NamedTuple):
     project: str
     tags: dict[str, str]
     limits: Limits
+    markers: tuple[str, ...]
+    resources: bool
     own_folder: bool
     problems: tuple[str, ...]
 
@@ -78,18 +83,24 @@ def activate(config: pytest.Config) -> None:
     plugin: object
     try:
         if hasattr(config, "workerinput"):
-            watch(config, read_settings(config, os.environ).limits)
+            _help(config, read_settings(config, os.environ))
             return
         if not is_wanted(config, os.environ):
             return
         from pytest_testlytics.recorder import Recorder
 
         settings = read_settings(config, os.environ)
-        watch(config, settings.limits)
+        _help(config, settings)
         plugin = Recorder(config, settings)
     except Exception as error:
         plugin = Notice(f"nothing recorded: {type(error).__name__}: {to_text(error)}")
     config.pluginmanager.register(plugin, PLUGIN_NAME)
+
+
+def _help(config: pytest.Config, settings: Settings) -> None:
+    """Register what has to be in the process that runs the tests; nothing, in most sessions."""
+    watch(config, settings.limits)
+    carry(config, settings.markers, resources=settings.resources)
 
 
 def is_wanted(config: pytest.Config, environ: Mapping[str, str]) -> bool:
@@ -158,6 +169,9 @@ def read_settings(config: pytest.Config, environ: Mapping[str, str]) -> Settings
             os.path.join(root, ""),
             here,
         ),
+        markers=tuple(" ".join(ini_lines("testlytics_markers")).split()),
+        resources=bool(config.getoption("testlytics_resources"))
+        or ini("testlytics_resources").strip().lower() in ("1", "true", "yes", "on"),
         own_folder=folder is None,
         problems=tuple(problems),
     )

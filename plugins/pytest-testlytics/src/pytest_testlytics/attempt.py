@@ -28,7 +28,7 @@ class Story:
         subtests_failed: How many of them failed.
         subtest_failure: The failure of the first of these.
         clock_mocked: Whether durations are our own because the reported ones are impossible.
-        properties: What the test recorded, None where nothing.
+        extras: Further keys of the line, such as what the test recorded.
     """
 
     def __init__(self) -> None:
@@ -41,7 +41,7 @@ class Story:
         self.subtests_failed = 0
         self.subtest_failure: Failure = {}
         self.clock_mocked = False
-        self.properties: dict[str, str] | None = None
+        self.extras: dict[str, Any] = {}
 
     def take(self, outcome: str, phase: str | None, failure: Failure) -> None:
         """Take in how one phase ended.
@@ -92,9 +92,9 @@ class Story:
             ("subtests_failed", self.subtests_failed),
             ("clock", "mocked" if self.clock_mocked else None),
             ("raw_outcome", self.raw_outcome),
-            ("properties", self.properties),
         )
-        return {"outcome": self.outcome, **{key: value for key, value in optional if value}}
+        known = {key: value for key, value in optional if value}
+        return {"outcome": self.outcome, **known, **self.extras}
 
 
 def outcome_of(word: str, phase: str, *, expected_failure: bool) -> str:

@@ -12,6 +12,7 @@ import pytest
 
 from pytest_testlytics.attempt import FAILING, Lane, outcome_of
 from pytest_testlytics.clock import Clock
+from pytest_testlytics.extras import EXTRAS
 from pytest_testlytics.failure import Failure, Limits, read_failure
 from pytest_testlytics.lanes import Lanes
 from pytest_testlytics.retries import HIDDEN, Hidden
@@ -22,13 +23,15 @@ _Plain = pytest.TestReport
 
 
 class _Gateway(Protocol):
-    id: str
+    @property
+    def id(self) -> str: ...
 
 
 class _Node(Protocol):
     """A worker, as the controller of xdist hands it out."""
 
-    gateway: _Gateway
+    @property
+    def gateway(self) -> _Gateway: ...
 
 
 class Customs(NamedTuple):
@@ -41,13 +44,14 @@ class Customs(NamedTuple):
             where it is not loaded.
         late: Whether the reports of an attempt may come all together at its end, as those of
             pytest-rerunfailures do.
-        hidden: Whether the report of a teardown may carry what was not reported.
+        carried: Whether the report of a teardown may carry what only the process of the test
+            knows.
     """
 
     repeats: bool
     retry_word: str | None
     late: bool
-    hidden: bool
+    carried: bool
 
 
 class Attempts:
@@ -74,7 +78,7 @@ class Attempts:
         self._limits = limits
         self._customs = customs
         self._counts: dict[str, int] | None = {} if customs.repeats else None
-        self._plain = not (customs.repeats or customs.late or customs.hidden)
+        self._plain = not (customs.repeats or customs.late or customs.carried)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logstart(self, nodeid: str, location: object) -> None:
@@ -221,20 +225,25 @@ class Attempts:
                 self._clock.correct_start(lane, report)
         elif phase == "call":
             lane.call_us = took
-        elif HIDDEN in report.__dict__:
-            self._take_hidden(lane, report.__dict__[HIDDEN], report)
+        else:
+            self._take_carried(lane, report)
         if report.outcome != "passed" or hasattr(report, "wasxfail"):
             self._take_outcome(lane, report, phase)
         if phase == "teardown":
-            self._take_properties(lane, report)
             if lane.call_us is None and (lane.story is None or lane.story.phase is None):
                 story = lane.tell()
                 story.outcome, story.phase, story.raw_outcome = "unknown", "call", "not reported"
             self._close(lane, took, report)
 
-    def _take_properties(self, lane: Lane, report: pytest.TestReport) -> None:
+    def _take_carried(self, lane: Lane, report: pytest.TestReport) -> None:
+        more = report.__dict__
+        if HIDDEN in more:
+            self._take_hidden(lane, more[HIDDEN], report)
+        if more.get(EXTRAS):
+            lane.tell().extras.update(more[EXTRAS])
         if report.user_properties:
-            lane.tell().properties = _properties(report.user_properties, self._limits)
+            properties = _properties(report.user_properties, self._limits)
+            lane.tell().extras["properties"] = properties
 
     def _take_outcome(self, lane: Lane, report: pytest.TestReport, phase: str) -> None:
         word: str = report.outcome

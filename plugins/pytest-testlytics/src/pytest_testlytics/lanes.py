@@ -87,10 +87,13 @@ class Lanes:
         the one that began last is parked beside the lane.
         """
         lane = self._lanes[None]
+        parked = self._parked.get(nodeid)
+        if parked is not None:
+            return parked
         if lane.nodeid is None or lane.nodeid == nodeid:
             return lane
-        parked = self._parked.setdefault(nodeid, Lane(None, None))
-        parked.tell()  # it is never written as a plain pass, which only a lane with a slot is
+        parked = self._parked[nodeid] = Lane(None, None)
+        parked.tell()  # so that it is never taken for a plain pass, which ends in a slot
         return parked
 
     def park(self, lane: Lane) -> None:

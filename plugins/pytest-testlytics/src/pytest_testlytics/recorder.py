@@ -156,7 +156,7 @@ class Recorder:
                 repeats=dist == "each" or bool(config.getoption("keepduplicates", False)),
                 retry_word=_retry_word(config),
                 late=any(map(config.pluginmanager.hasplugin, _REPORT_LATE)),
-                hidden=is_needed(config),
+                carried=is_needed(config) or bool(settings.markers) or settings.resources,
             ),
         )
         config.pluginmanager.register(self._attempts, "testlytics-attempts")
