@@ -22,7 +22,7 @@ _TEXTS = {
     "reruns, stored as unknown",
     "another suite": "Tests that are named like one in another suite got the suite before their id",
     "retries": "More retries of one test than can be believed are ignored",
-    "flaky suite": "Suites count tests that passed after a retry, and do not say which; their failures are stored",
+    "flaky suite": "Suites count tests that passed after a retry, and do not say which",
 }
 
 

@@ -13,6 +13,7 @@ from testlytics_collector.formats.interface import Limits
 from testlytics_collector.formats.junit import refusal, verdict
 from testlytics_collector.formats.junit.identity import Attrs
 from testlytics_collector.formats.junit.numbers import LONGEST_S
+from testlytics_collector.formats.junit.results import LOOSE, OUTCOMES, TELLING, Results
 from testlytics_collector.formats.junit.text import Gathering, cut
 from testlytics_collector.formats.junit.unstable import is_suspect
 from testlytics_collector.formats.junit.verdict import Detail, Try
@@ -52,6 +53,7 @@ class Handler:
         "_child",
         "_class",
         "_detail",
+        "_duration",
         "_epoch",
         "_first",
         "_gathering",
@@ -92,6 +94,7 @@ class Handler:
         self.root: str | None = None
         self.suites = results.suites
         self._namer = results.namer
+        self._duration = results.namer.duration
         self._results = results
         self._rows = rows
         # What the short way needs, without a detour.
@@ -165,11 +168,13 @@ class Handler:
         case = self._case or _NO_ATTRS
         try:
             name, key, time = case["name"], case["classname"], case["time"]
-            duration = int(float(time) * 1e6 + 0.5)
+            us = int(float(time) * 1e6 + 0.5)
+            duration = us if -1 < us < _LONGEST_US and "_" not in time else self._duration(time)
+            plain = len(case) == 3
         except (KeyError, ValueError, OverflowError):
-            self._end_odd(case)
-            return
-        plain = len(case) == 3
+            name, key = case.get("name", ""), case.get("classname", "")
+            duration = self._duration(case.get("time"))
+            plain = False
         if not plain:
             plain = TELLING.isdisjoint(case)
             if "file" in case:
@@ -181,8 +186,6 @@ class Handler:
             or (":" in name and "::" in name)
             or ("[" in name and is_suspect(name, self._epoch))
             or len(name) > 500
-            or not -1 < duration < _LONGEST_US
-            or "_" in time
         ):
             self._end_odd(case)
             return
@@ -209,7 +212,7 @@ class Handler:
     def _end_odd(self, case: Attrs) -> None:
         """End a testcase with something missing or odd."""
         test_id = self._namer.test_id(case)
-        duration = self._namer.duration(case.get("time"))
+        duration = self._duration(case.get("time"))
         self._finish(case, test_id, duration, self._seen(test_id, self._tag))
 
     def _finish(
@@ -324,7 +327,7 @@ class Handler:
             detail.add_result(verdict.KINDS[name], failure)
             return
         outcome = verdict.RERUN_TAGS[name]
-        duration = self._namer.duration(attrs.get("time"))
+        duration = self._duration(attrs.get("time"))
         started = self.suites.instant(attrs.get("timestamp"))
         if not detail.add_rerun(Try(outcome, failure, duration, started)):
             self.findings.note("retries", name)

@@ -132,10 +132,10 @@ def unless_junit(root: str | None, foreign: str | None, attempts: int) -> None:
     """
     if attempts or (root in _SUITES and foreign is None):
         return
-    named = _OTHERS.get(root or "")
+    named = f", {_OTHERS[root]}" if root in _OTHERS else ""
     raise InputError(
         f"The document is well-formed XML but no JUnit report: its root is <{printable(root)}>"
-        f"{f', {named}' if named else ''}, it holds <{printable(foreign or root)}>, but no testcase.",
+        f"{named}, it holds <{printable(foreign or root)}>, but no testcase.",
         slug="junit-foreign",
         hint="Let the tool write JUnit XML, or convert the file.",
         line=1,

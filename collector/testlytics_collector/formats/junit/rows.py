@@ -6,7 +6,7 @@ from testlytics_collector.formats.interface import Sink
 from testlytics_collector.formats.junit.seen import Seen
 from testlytics_collector.records import Attempt, Outcome
 
-LOOK_BACK = 256
+LOOK_BACK = 128
 """How far a hidden rerun may stand before its verdict: one attempt per parallel worker lies
 between them at most."""
 

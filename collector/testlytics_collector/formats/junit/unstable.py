@@ -50,7 +50,7 @@ def is_suspect(name: str, epoch: str) -> bool:
         or "tmp" in name
         or "/var/" in name
         or "Temp" in name
-        or "/dev/shm/" in name
+        or "/shm/" in name
         or (room > 16 and ":" in name)
         or (room > 36 and "-" in name)
         or epoch in name
