@@ -247,3 +247,9 @@ def test_broken_collectors_are_written_once(folder: Path, arguments: tuple[str, 
     assert collected["test_skipped.py"]["failure"]["message"] == "not here"
     assert recorded.ends == {"test_one": "passed"}
     assert recorded.exit_status == recorded.records[-1]["exit_status"] == 1
+
+
+def test_named_twice_records_once(folder: Path) -> None:
+    recorded = record(folder, "-p", "pytest_testlytics")
+    assert len(recorded.attempts) == 1
+    assert hooks_in(folder) == ["pytest_testlytics", "testlytics", *hooks_in(folder)[2:]]
