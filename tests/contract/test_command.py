@@ -312,11 +312,14 @@ def test_colours_only_on_a_terminal(project: Path) -> None:
     os.close(leader)
 
 
-def test_output_into_a_closed_pipe_is_no_error(project: Path) -> None:
+@pytest.mark.parametrize(
+    "arguments", [("report", "--slowest", "--limit", "0"), ("export", "--format", "junit")]
+)
+def test_output_into_a_closed_pipe_is_no_error(project: Path, arguments: tuple[str, ...]) -> None:
     history(project, {"t" * 100 + str(n): "P" for n in range(3_000)})
     command("ingest", ".", cwd=project)
     with subprocess.Popen(
-        [sys.executable, "-m", "testlytics", "report", "--slowest", "--limit", "0"],
+        [sys.executable, "-m", "testlytics", *arguments],
         cwd=project,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

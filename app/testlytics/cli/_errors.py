@@ -45,9 +45,6 @@ def guarded(command: Callable[[], object]) -> NoReturn:
     except KeyboardInterrupt:
         say("testlytics: interrupted.")
         _leave(INTERRUPTED)
-    except BrokenPipeError:  # the reader of our output has gone: `testlytics report | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        _leave(OK)
     except Exception as error:  # noqa: BLE001 - the edge: nobody above us can handle it
         if os.environ.get("TESTLYTICS_TRACEBACK"):
             traceback.print_exc()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -18,6 +17,7 @@ from testlytics.cli._options import (
     store_path,
     variant_pairs,
 )
+from testlytics.cli._output import write_bytes
 from testlytics_collector.errors import Error
 
 
@@ -62,8 +62,7 @@ def export(
     )
     document = api.export_junit(store_path(store), window, wait_s=wait)
     if output is None:
-        sys.stdout.buffer.write(document)
-        sys.stdout.buffer.flush()
+        write_bytes(document)
         return
     try:
         output.write_bytes(document)
