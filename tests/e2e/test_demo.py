@@ -92,6 +92,12 @@ def test_the_demo_names_the_planted_tests_and_no_others(
         compared, following = demo.stdout.partition("What was planted")[2].split("Next, try:")
         assert all(each.test in compared for each in plan.planted)
         assert len(re.findall(r"(?m)^  [^ #]", following)) == 3
+    with subtests.test("the README shows what is printed"):
+        readme = (ROOT / "README.md").read_text(encoding="utf-8")
+        session = readme.partition("```console\n")[2].partition("```")[0]
+        shown = [line for line in session.splitlines() if line and not line.startswith("$")]
+        assert len(shown) == 8
+        assert set(shown) <= set(demo.stdout.splitlines())
     with subtests.test("leaves nothing at home"):
         assert not home.exists()
 
