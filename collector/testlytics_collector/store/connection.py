@@ -142,26 +142,24 @@ def _refusal(path: Path, error: duckdb.Error | None) -> StoreError:
 
 def _settle(connection: duckdb.DuckDBPyConnection, path: Path, *, write: bool) -> None:
     """Make sure that the tables are there and are ours; make them in a new file."""
+    import duckdb
+
     connection.execute("set enable_progress_bar = false").fetchall()  # it would go to stdout
-    tables = connection.execute(
-        "select schema_name, table_name from duckdb_tables() where not internal"
-    ).fetchall()
-    if ("raw", "meta") not in tables:
-        if tables or not write:
+    try:
+        found = connection.execute(
+            "select value from raw.meta where key = 'schema_version'"
+        ).fetchall()
+    except duckdb.CatalogException as error:
+        # Asked only now: it takes longer than all else that is done to open a store.
+        tables = connection.execute("select count(*) from duckdb_tables()").fetchall()
+        if tables[0][0] or not write:
             raise StoreError(
                 f"{path} is a DuckDB database, but not a testlytics store.",
                 slug="not-a-store",
                 hint="It was left as it is. Name another file with --store PATH.",
-            )
-        connection.execute("begin").fetchall()
-        connection.execute(schema.TABLES).fetchall()
-        connection.execute(schema.VIEWS).fetchall()
-        connection.execute(
-            "insert into raw.meta values ('schema_version', $1)", [str(schema.SCHEMA_VERSION)]
-        ).fetchall()
-        connection.execute("commit").fetchall()
+            ) from error
+        _create(connection)
         return
-    found = connection.execute("select value from raw.meta where key = 'schema_version'").fetchall()
     version = int(found[0][0]) if found and str(found[0][0]).isdigit() else 0
     if version > schema.SCHEMA_VERSION:
         raise StoreError(
@@ -170,6 +168,16 @@ def _settle(connection: duckdb.DuckDBPyConnection, path: Path, *, write: bool) -
             slug="store-newer",
             hint="It was left as it is. Update with: pip install -U testlytics",
         )
+
+
+def _create(connection: duckdb.DuckDBPyConnection) -> None:
+    connection.execute("begin").fetchall()
+    connection.execute(schema.TABLES).fetchall()
+    connection.execute(schema.VIEWS).fetchall()
+    connection.execute(
+        "insert into raw.meta values ('schema_version', $1)", [str(schema.SCHEMA_VERSION)]
+    ).fetchall()
+    connection.execute("commit").fetchall()
 
 
 def _first_line(error: Exception | None) -> str:
