@@ -94,6 +94,7 @@ def main() -> None:
             "-timeout=10",
             "-rss_limit_mb=1000",
             "-print_final_stats=1",
+            f"-artifact_prefix={Path(tempfile.gettempdir())}/junit-",
             str(corpus),
         ]
         atheris.Setup(arguments, try_one)

@@ -351,3 +351,20 @@ def test_repair_mends_nothing_else() -> None:
     for document in ("<testsuite><testcase name='a'>", "<testsuite><a & b/></testsuite>", "log"):
         with pytest.raises(InputError):
             read(document, limits=Limits(repair=True))
+
+
+def test_a_testcase_inside_a_failure_is_one_of_its_own() -> None:
+    document = (
+        '<testsuite><testcase name="outer"><failure message="m">before'
+        '<testcase name="inner"><odd message="x"/><odd/></testcase>after</failure></testcase>'
+        "</testsuite>"
+    )
+    reading, rows = read(document)
+    assert {row.test_id: row.outcome.value for row in rows} == {
+        "inner": "passed",
+        "outer": "failed",
+    }
+    assert (reading.counts.testcases, reading.counts.failed) == (2, 1)
+    outer = next(row for row in rows if row.test_id == "outer")
+    assert outer.failure is not None
+    assert outer.failure.message == "m"

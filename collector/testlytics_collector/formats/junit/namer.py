@@ -93,8 +93,12 @@ class Namer:
             return self._durations.us(text, dialect.unit_s)
         return self._durations.us(text)
 
-    def test_id(self, case: Attrs) -> str:
-        """Name a testcase."""
+    def name(self, case: Attrs) -> tuple[str, str]:
+        """Name any testcase.
+
+        Returns:
+            What stands before its name, and the test id.
+        """
         if self._recognised_from is None:
             self._recognise(case)
         prefix = self.dialect.style.prefix(case, self._suites.current)
@@ -107,13 +111,18 @@ class Namer:
             name = called
         if "[" in name:
             name = self.stabiliser.stable(prefix, name, self._suites.current.started_us)
-        return shortened(prefix + name)
+        return prefix, shortened(prefix + name)
 
-    def in_suite(self, test_id: str) -> str:
-        """Put the suite before the id of a test that stands in another suite as well."""
-        qualified = shortened(f"{suite_id(self._suites.current)}::{test_id}")
+    def in_suite(self, test_id: str) -> tuple[str, str]:
+        """Put the suite before the id of a test that stands in another suite as well.
+
+        Returns:
+            The new id, and what of it is the suite.
+        """
+        suite = f"{suite_id(self._suites.current)}::"
+        qualified = shortened(suite + test_id)
         self._findings.note("another suite", qualified)
-        return qualified
+        return qualified, suite
 
     def prefix_of(self, key: str, case: Attrs) -> str:
         """Give what stands before a testcase's name.

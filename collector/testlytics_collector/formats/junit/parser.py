@@ -120,7 +120,7 @@ class Handler:
         self._detail: Detail | None = None
         self._child: Attrs | None = None
         self._inside: list[str] = []
-        self._outer: list[tuple[Attrs, Detail | None, list[str]]] = []
+        self._outer: list[tuple[Attrs, Detail | None, list[str], Attrs | None]] = []
 
     def settle(self, *, heavy: bool) -> None:
         """Do between two chunks what need not be done with every testcase."""
@@ -182,12 +182,12 @@ class Handler:
         if key != self._class:
             self._enter_class(key, case)
         if (
-            not (self._prefix and name)
-            or (":" in name and "::" in name)
+            not name
             or ("[" in name and is_suspect(name, self._epoch))
             or len(name) > 500
+            or self._class is None
         ):
-            self._end_odd(case)
+            self._end_odd(case, duration)
             return
         test_id = self._prefix + name
         window = self._window
@@ -209,11 +209,10 @@ class Handler:
         else:
             self._finish(case, test_id, duration, None)
 
-    def _end_odd(self, case: Attrs) -> None:
-        """End a testcase with something missing or odd."""
-        test_id = self._namer.test_id(case)
-        duration = self._duration(case.get("time"))
-        self._finish(case, test_id, duration, self._seen(test_id, self._tag))
+    def _end_odd(self, case: Attrs, duration: int | None) -> None:
+        """End a testcase whose name needs a look."""
+        prefix, test_id = self._namer.name(case)
+        self._finish(case, test_id, duration, self._seen(test_id, prefix, self._tag))
 
     def _finish(
         self, case: Attrs, test_id: str, duration: int | None, seen_in: bytes | None
@@ -246,14 +245,14 @@ class Handler:
         """Begin a testcase that stands inside of another, or has a prefix before its tag."""
         if self._case is not None:
             self._parser.CharacterDataHandler = None
-            self._outer.append((self._case, self._detail, self._inside))
+            self._outer.append((self._case, self._detail, self._inside, self._child))
             self._buried += len(self._inside) + 1
             # Having children, it is not taken for a plain one when it ends.
-            self._detail, self._inside = Detail(), []
+            self._detail, self._inside, self._child = Detail(), [], None
         self._case = attrs
 
     def _unnest(self) -> None:
-        self._case, self._detail, self._inside = self._outer.pop()
+        self._case, self._detail, self._inside, self._child = self._outer.pop()
         self._buried -= len(self._inside) + 1
 
     def _ascend(self, tag: str) -> None:
@@ -271,11 +270,12 @@ class Handler:
             if not self._inside and self._child is not None:
                 self._end_child(name)
         else:
-            self._end_odd(self._case)
+            # A tag with a prefix before it.
+            self.end("testcase")
 
     def _enter_class(self, key: str, case: Attrs) -> None:
         self._prefix = prefix = self._namer.prefix_of(key, case)
-        self._class = key
+        self._class = key if prefix else None
         self._old = self._rows.seen.enter(prefix or None)
 
     def _change_suite(self, *, entered: bool) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import chain
 from typing import BinaryIO
 from xml.parsers import expat
@@ -69,9 +71,22 @@ def read(stream: BinaryIO, sink: Sink, origin: Origin, limits: Limits) -> Readin
     if recode:
         text = decoded(chunks, encoded.codec)
         chunks = (piece.encode() for piece in (repair.text(text) if repair else text))
-    _feed(parser, handler, chunks, repair)
-    refusal.unless_junit(handler.root, handler.foreign, len(rows.pending) + rows.written)
-    return _reading(results, origin, repair)
+    with _without_collector():
+        _feed(parser, handler, chunks, repair)
+        refusal.unless_junit(handler.root, handler.foreign, len(rows.pending) + rows.written)
+        return _reading(results, origin, repair)
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """Switch the search for reference cycles off: rows are in none, and it costs a tenth."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _connect(parser: expat.XMLParserType, handler: Handler) -> None:

@@ -208,8 +208,8 @@ class Results:
         """Name and number a test whose id was seen before."""
         rows, dialect = self.rows, self.namer.dialect
         if seen_in != self.suites.tag and not dialect.repeats_suites:
-            test_id = self.namer.in_suite(test_id)
-            if rows.seen.suite_of(test_id, self.suites.tag) is None:
+            test_id, prefix = self.namer.in_suite(test_id)
+            if rows.seen.suite_of(test_id, prefix, self.suites.tag) is None:
                 return test_id, rows.first
         if dialect.hides_reruns and rows.hide(test_id):
             self.counts.unknown += 1

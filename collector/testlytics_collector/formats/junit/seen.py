@@ -17,12 +17,6 @@ _BUCKETS = 1 << 14
 _ALWAYS_BUCKETS = 0xFFFFFF
 
 
-def class_of(test_id: str) -> str:
-    """Give the part of a test id up to the last `::` before its parameters, empty where none is."""
-    end = test_id.find("[") if test_id.endswith("]") else len(test_id)
-    return test_id[: test_id.rfind("::", 0, end) + 2] if "::" in test_id[:end] else ""
-
-
 class HashMap:
     """A map from hashes to three bytes, at 8 bytes an entry.
 
@@ -116,7 +110,7 @@ class Seen:
         """Note that tests of one class follow.
 
         Args:
-            prefix: What `class_of` gives for them, None where it is not known.
+            prefix: What stands before their names, None where it differs from test to test.
 
         Returns:
             Whether the class was put away before: what is not in the window must be looked for with
@@ -132,8 +126,13 @@ class Seen:
         self._runs.append((prefix, len(self.window)))
         return False
 
-    def suite_of(self, test_id: str, suite: bytes) -> bytes | None:
+    def suite_of(self, test_id: str, prefix: str, suite: bytes) -> bytes | None:
         """Look a test up, and remember it where it is new.
+
+        Args:
+            test_id: Its id.
+            prefix: What stands before its name in the id.
+            suite: The suite it is in.
 
         Returns:
             The suite in which the test was first seen, or None where it is new.
@@ -141,7 +140,6 @@ class Seen:
         known = self.window.get(test_id)
         if known is not None:
             return known
-        prefix = class_of(test_id)
         if prefix == self._class:
             self.window[test_id] = suite
             return None
@@ -149,7 +147,7 @@ class Seen:
         return self._tests.get_or_put(hash(test_id), suite)
 
     def older(self, test_id: str, suite: bytes) -> bytes | None:
-        """Do what `suite_of` does, for a test that is not in the window and whose class is old."""
+        """Look up, as `suite_of` does, a test that is not in the window and of a class put away."""
         return self._tests.get_or_put(hash(test_id), suite)
 
     def put_away(self) -> bool:
