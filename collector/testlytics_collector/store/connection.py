@@ -93,8 +93,13 @@ def _open(path: Path, *, write: bool, wait_s: float) -> duckdb.DuckDBPyConnectio
 
     config: dict[str, str | bool | int | float | list[str]] = {}
     if write:
-        # One thread: what a writer does is too little at a time for a second one to help.
-        config = {"storage_compatibility_version": STORAGE_VERSION, "threads": 1}
+        # One thread: what a writer does is too little at a time for a second one to help. The
+        # memory is for DuckDB's cache of blocks, which would grow with the file.
+        config = {
+            "storage_compatibility_version": STORAGE_VERSION,
+            "threads": 1,
+            "memory_limit": "160MB",
+        }
     refused: duckdb.Error | None = None
     for _ in pauses(wait_s):
         try:

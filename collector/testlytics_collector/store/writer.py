@@ -289,11 +289,15 @@ class Intake:
         )
 
     def _add_tests(self) -> None:
+        # Looks first for those that are known, so that the small side is what is kept in memory.
         self._run(
             """insert into raw.tests
                select $1 + row_number() over (order by n.test_id) - 1, $2, n.test_id
                from (select distinct test_id from stage) n
-               anti join raw.tests t on t.project = $2 and t.test_id = n.test_id""",
+               anti join (
+                   select t.test_id from raw.tests t semi join stage s on t.test_id = s.test_id
+                   where t.project = $2
+               ) known on known.test_id = n.test_id""",
             [self._next("tests"), self._project],
         )
 
