@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.plugin.recorded import DATA, Recording, read, record, running_at_the_end
+from tests.unit.plugin.recorded import DATA, Recording, record, running_at_the_end
 from tests.unit.plugin.schema import violations
 
 pytestmark = pytest.mark.skipif(not hasattr(__import__("os"), "fork"), reason="POSIX signals")
@@ -44,6 +44,11 @@ def test_dead_process_leaves_its_victim_named(
     assert recorded.of_type("end") == []
     assert running_at_the_end(recorded.records) == ["test_death.py::test_victim"]
     assert [found for line in recorded.records for found in violations(line)] == []
+    assert recorded.path is not None
+    content = recorded.path.read_bytes()
+    begin = content.index(b'{"type":"running"')
+    assert (begin % 2_048, content[begin + 2_047 : begin + 2_048]) == (0, b"\n")
+    assert content.endswith(b"\n")
 
 
 @pytest.mark.parametrize(
@@ -102,18 +107,3 @@ def test_killed_controller_leaves_the_tests_of_its_workers_named(folder: Path) -
     assert recorded.exit_status == -9
     assert recorded.of_type("end") == []
     assert running_at_the_end(recorded.records) == ["test_death.py::test_victim"]
-
-
-def test_file_is_whole_up_to_its_last_line(folder: Path) -> None:
-    recorded = record(folder, HOW="SIGKILL", WHEN="call")
-    assert recorded.path is not None
-    content = recorded.path.read_bytes()
-    assert content.endswith(b"\n")
-    assert read(recorded.path) == recorded.records
-    slots = [
-        line for line in content.split(b"\n") if line.lstrip().startswith(b'{"type":"running"')
-    ]
-    assert [len(line.lstrip(b" ").rstrip(b" ")) < 2_048 for line in slots] == [True]
-    begins = content.index(b'{"type":"running"')
-    assert begins % 2_048 == 0
-    assert content[begins + 2_047 : begins + 2_048] == b"\n"

@@ -25,6 +25,7 @@ def said(recorded: Recording) -> list[str]:
 
 def without_times(output: str) -> list[str]:
     lines = [line for line in output.splitlines() if not line.startswith("testlytics: ")]
+    lines = [re.sub(r"^rootdir: .*", "rootdir", line) for line in lines]
     return [re.sub(r"in \d+\.\d\ds", "in time", line).strip("= ") for line in lines]
 
 
@@ -32,6 +33,14 @@ def plain_output(folder: Path, *arguments: str) -> tuple[int, list[str]]:
     plain = run(folder, *arguments)
     assert plain.path is None
     return plain.exit_status, without_times(plain.output)
+
+
+@pytest.fixture(scope="session")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> tuple[int, list[str]]:
+    """Exit status and output of the small scenario without the plugin."""
+    folder = tmp_path_factory.mktemp("plain")
+    shutil.copy(DATA / "scenario_small.py", folder / "test_small.py")
+    return plain_output(folder)
 
 
 def test_output_is_the_same_but_for_one_line(folder: Path) -> None:
@@ -51,11 +60,12 @@ def test_output_is_the_same_but_for_one_line(folder: Path) -> None:
         (("--testlytics-file", "."), "Is a directory"),
     ],
 )
-def test_unwritable_place_is_one_line(folder: Path, arguments: tuple[str, ...], why: str) -> None:
+def test_unwritable_place_is_one_line(
+    folder: Path, arguments: tuple[str, ...], why: str, plain: tuple[int, list[str]]
+) -> None:
     (folder / "file").touch()
     (folder / "sealed").mkdir(mode=0o500)
     (folder / "sealed" / "folder").symlink_to("/proc/self/nothing")
-    plain = plain_output(folder)
     recorded = record(folder, *arguments)
     assert (recorded.exit_status, without_times(recorded.output)) == plain
     (line,) = said(recorded)
@@ -63,8 +73,7 @@ def test_unwritable_place_is_one_line(folder: Path, arguments: tuple[str, ...], 
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no limits on file size")
-def test_full_disk_is_one_line_and_whole_lines(folder: Path) -> None:
-    plain = plain_output(folder)
+def test_full_disk_is_one_line_and_whole_lines(folder: Path, plain: tuple[int, list[str]]) -> None:
     (folder / "conftest.py").write_text(
         "import resource\n"
         "def pytest_collection_finish(session):\n"
@@ -92,7 +101,9 @@ def test_closed_descriptors_are_one_line(folder: Path) -> None:
     assert "recording stopped: Bad file descriptor" in said(recorded)[0]
 
 
-def test_git_that_hangs_or_fails_costs_only_knowledge(folder: Path) -> None:
+def test_git_that_hangs_or_fails_costs_only_knowledge(
+    folder: Path, plain: tuple[int, list[str]]
+) -> None:
     tools = folder / "tools"
     tools.mkdir()
     git = tools / "git"
@@ -100,7 +111,6 @@ def test_git_that_hangs_or_fails_costs_only_knowledge(folder: Path) -> None:
     git.chmod(0o755)
     (folder / ".git").mkdir()
     (folder / ".git" / "HEAD").write_text(f"{'a' * 40}\n", encoding="ascii")
-    plain = plain_output(folder)
     recorded = record(folder, PATH=f"{tools}:/usr/bin:/bin")
     assert (recorded.exit_status, without_times(recorded.output)) == plain
     sources = recorded.records[0]["sources"]
@@ -120,8 +130,7 @@ def test_unusable_settings_fall_back_and_are_named_in_one_line(folder: Path) -> 
         assert text in line
 
 
-def test_unknown_mode_is_one_line(folder: Path) -> None:
-    plain = plain_output(folder)
+def test_unknown_mode_is_one_line(folder: Path, plain: tuple[int, list[str]]) -> None:
     recorded = run(folder, TESTLYTICS="maybe")
     assert (recorded.exit_status, without_times(recorded.output)) == plain
     assert said(recorded) == [

@@ -26,10 +26,9 @@ class Mode(NamedTuple):
 MODES = {
     "serial": Mode(SERIAL, "once"),
     "workers": Mode(WORKERS, "once"),
-    "no terminal": Mode((*SERIAL, "-p", "no:terminal"), "once"),
+    "no terminal, random order": Mode((*SERIAL, "-p", "no:terminal", "-p", "randomly"), "once"),
     "reruns": Mode(RERUNS, "with --reruns 1"),
     "reruns in workers": Mode((*RERUNS, "-p", "xdist", "-n2"), "with --reruns 1"),
-    "random order": Mode((*SERIAL, "-p", "randomly"), "once"),
 }
 
 
@@ -96,6 +95,8 @@ def check_totals(recorded: Recording) -> None:
     assert end["collected"] == len(expected("once"))
     assert end["deselected"] == (None if recorded.attempts[0].get("worker") else 0)
     assert end["warnings"] >= 1
+    workers = {attempt["worker"] for attempt in recorded.attempts if "worker" in attempt}
+    assert recorded.records[0]["context"]["workers"] == len(workers)
     assert all(slot["test_id"] is None for slot in recorded.of_type("running"))
 
 

@@ -80,6 +80,8 @@ class _Reader:
             self._open(value, kind)
         elif kind == "attempt":
             self.attempt_lines += 1
+            worker = _text(value.get("worker"))
+            self.done[worker] = self.done.get(worker, 0) + 1
             self._attempt(value)
         elif kind == "collect":
             self._attempt({"attempt": 1, **value})
@@ -124,7 +126,6 @@ class _Reader:
         phases = [phase for phase in (setup, call, teardown) if phase is not None]
         worker = _text(value.get("worker"))
         started = self._whole(value, "started_us")
-        self.done[worker] = self.done.get(worker, 0) + 1
         if started is not None:
             self.last_us = max(self.last_us or 0, started + sum(phases))
         self._write(

@@ -119,6 +119,12 @@ def test_run_without_end_between_two_tests_blames_none() -> None:
     assert reading.problems[-1].text == "The run did not end: the test process died."
 
 
+def test_failed_collectors_do_not_hide_the_running_test() -> None:
+    collect = {"type": "collect", "test_id": "test_b.py", "outcome": "errored"}
+    _, rows = read(lines(header(), collect, running("t", 0)))
+    assert [row.outcome for row in rows] == [Outcome.ERRORED, Outcome.CRASHED]
+
+
 def test_running_tests_are_told_apart_by_worker() -> None:
     slots = (running("a", 0, "gw0"), running("b", 0, "gw1"))
     _, rows = read(lines(header(), *slots, attempt("a", worker="gw0")))

@@ -368,3 +368,15 @@ def test_a_testcase_inside_a_failure_is_one_of_its_own() -> None:
     outer = next(row for row in rows if row.test_id == "outer")
     assert outer.failure is not None
     assert outer.failure.message == "m"
+
+
+def test_a_testcase_inside_a_suites_failure_is_one_of_its_own() -> None:
+    inside = '<testcase name="a"><odd/></testcase><testcase name="b"><failure/></testcase>'
+    document = f'<testsuite name="s"><failure message="m">x{inside}</failure></testsuite>'
+    reading, rows = read(document)
+    assert {row.test_id: row.outcome.value for row in rows} == {
+        "s::a": "passed",
+        "s::b": "failed",
+        "s": "failed",
+    }
+    assert (reading.counts.testcases, reading.counts.attempts) == (2, 3)

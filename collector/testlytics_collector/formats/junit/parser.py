@@ -263,11 +263,12 @@ class Handler:
                 self._results.leave_suite()
                 self.suites.leave(name)
                 self._change_suite(entered=False)
-            elif self._child is not None:
+            elif name in LOOSE and self._open and self._open[-1] in _SUITES:
                 self._end_loose(name)
         elif self._inside:
             self._inside.pop()
-            if not self._inside and self._child is not None:
+            # A failure of the suite may be open around the testcase: its child is not ours.
+            if not self._inside and self._child is not None and name in _TALKING:
                 self._end_child(name)
         else:
             # A tag with a prefix before it.
@@ -306,9 +307,8 @@ class Handler:
 
     def _end_loose(self, name: str) -> None:
         """Take a failure that stands outside of any testcase."""
-        if name in LOOSE:
-            attrs, self._child = self._child or _NO_ATTRS, None
-            self._results.put_loose(name, attrs, self._text())
+        attrs, self._child = self._child or _NO_ATTRS, None
+        self._results.put_loose(name, attrs, self._text())
 
     def _end_child(self, name: str) -> None:
         attrs, self._child = self._child or _NO_ATTRS, None

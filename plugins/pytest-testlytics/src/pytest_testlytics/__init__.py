@@ -31,6 +31,16 @@ line says so, and never into that file.
 _CONFIGURED = pytest.StashKey[bool]()
 
 
+_INI = (
+    ("testlytics", "Record sessions: off, on, or ci (only in a CI).", "off"),
+    ("testlytics_dir", "Folder of run files.", ""),
+    ("testlytics_project", "Namespace of the tests.", ""),
+    ("testlytics_resources", "Record CPU time and memory of every test: on, off.", ""),
+    ("testlytics_message_chars", "Longest failure message kept.", "2000"),
+    ("testlytics_text_chars", "Longest failure text kept.", "8000"),
+)
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare the command line options and ini settings."""
     group = parser.getgroup("testlytics", "testlytics: record every attempt into a run file")
@@ -58,12 +68,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=None,
         help="Folder of run files (default: .testlytics/ in the root folder).",
     )
-    option(
-        "--testlytics-file",
-        metavar="FILE",
-        default=None,
-        help="Exact path of the run file; an existing file is overwritten.",
-    )
+    option("--testlytics-file", metavar="FILE", help="Exact path of the run file; overwritten.")
     option(
         "--testlytics-tag",
         metavar="K=V",
@@ -79,15 +84,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=False,
         help="Record CPU time and growth of peak memory of every test.",
     )
-    ini = parser.addini
-    ini("testlytics", "Record sessions: off, on, or ci (only in a CI).", default="off")
-    ini("testlytics_dir", "Folder of run files.", default="")
-    ini("testlytics_tags", "Variant keys as k=v, one a line.", type="linelist")
-    ini("testlytics_project", "Namespace of the tests.", default="")
-    ini("testlytics_markers", "Names of markers to record with each attempt.", type="linelist")
-    ini("testlytics_resources", "Record CPU time and memory of every test: on, off.", default="")
-    ini("testlytics_message_chars", "Longest failure message kept.", default="2000")
-    ini("testlytics_text_chars", "Longest failure text kept.", default="8000")
+    for name, text, default in _INI:
+        parser.addini(name, text, default=default)
+    parser.addini("testlytics_tags", "Variant keys as k=v, one a line.", type="linelist")
+    parser.addini("testlytics_markers", "Names of markers to record.", type="linelist")
 
 
 def pytest_configure(config: pytest.Config) -> None:

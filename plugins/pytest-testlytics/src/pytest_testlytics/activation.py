@@ -118,60 +118,65 @@ def is_wanted(config: pytest.Config, environ: Mapping[str, str]) -> bool:
     return mode == "on" or (mode == "ci" and is_in_ci(environ))
 
 
+class _Ini:
+    """Reads ini settings; what cannot be read is empty, and a problem."""
+
+    def __init__(self, config: pytest.Config, problems: list[str]) -> None:
+        self._config = config
+        self._problems = problems
+
+    def text(self, name: str) -> str:
+        try:
+            return to_text(self._config.getini(name))
+        except Exception as error:
+            self._problems.append(f"{name} ignored: {to_text(error)}")
+            return ""
+
+    def lines(self, name: str) -> list[str]:
+        try:
+            return [to_text(line) for line in self._config.getini(name)]
+        except Exception as error:
+            self._problems.append(f"{name} ignored: {to_text(error)}")
+            return []
+
+    def chars(self, name: str, default: int) -> int:
+        text = self.text(name) or str(default)
+        if text.isdigit() and int(text) > 0:
+            return int(text)
+        self._problems.append(f"{name} = {text} is not a positive number, {default} is used")
+        return default
+
+
 def read_settings(config: pytest.Config, environ: Mapping[str, str]) -> Settings:
     """Read all settings; unusable ones fall back and are named in `problems`."""
     problems: list[str] = []
-
-    def ini(name: str) -> str:
-        try:
-            return to_text(config.getini(name))
-        except Exception as error:
-            problems.append(f"{name} ignored: {to_text(error)}")
-            return ""
-
-    def ini_lines(name: str) -> list[str]:
-        try:
-            return [to_text(line) for line in config.getini(name)]
-        except Exception as error:
-            problems.append(f"{name} ignored: {to_text(error)}")
-            return []
-
-    def chars(name: str, default: int) -> int:
-        text = ini(name) or str(default)
-        if text.isdigit() and int(text) > 0:
-            return int(text)
-        problems.append(f"{name} = {text} is not a positive number, {default} is used")
-        return default
-
-    root = str(config.rootpath)
-    here = str(config.invocation_params.dir)
-    cli_folder, cli_file = config.getoption("testlytics_dir"), config.getoption("testlytics_file")
+    ini, option = _Ini(config, problems), config.getoption
+    root, here = str(config.rootpath), str(config.invocation_params.dir)
+    cli_folder, cli_file = option("testlytics_dir"), option("testlytics_file")
     folder = os.path.join(here, cli_folder) if cli_folder else None
-    folder = folder or environ.get("TESTLYTICS_DIR") or ini("testlytics_dir") or None
+    folder = folder or environ.get("TESTLYTICS_DIR") or ini.text("testlytics_dir") or None
+    tags = [
+        ("testlytics_tags", ini.lines("testlytics_tags")),
+        ("TESTLYTICS_TAGS", environ.get("TESTLYTICS_TAGS", "").split(",")),
+        ("--testlytics-tag", option("testlytics_tags")),
+    ]
     return Settings(
         folder=os.path.join(root, folder or ".testlytics"),
         file=os.path.join(here, cli_file) if cli_file else None,
-        project=config.getoption("testlytics_project")
+        project=option("testlytics_project")
         or environ.get("TESTLYTICS_PROJECT")
-        or ini("testlytics_project")
+        or ini.text("testlytics_project")
         or "default",
-        tags=_read_tags(
-            [
-                ("testlytics_tags", ini_lines("testlytics_tags")),
-                ("TESTLYTICS_TAGS", environ.get("TESTLYTICS_TAGS", "").split(",")),
-                ("--testlytics-tag", config.getoption("testlytics_tags")),
-            ],
-            problems,
-        ),
+        tags=_read_tags(tags, problems),
         limits=Limits(
-            chars("testlytics_message_chars", 2_000),
-            chars("testlytics_text_chars", 8_000),
+            ini.chars("testlytics_message_chars", 2_000),
+            ini.chars("testlytics_text_chars", 8_000),
             os.path.join(root, ""),
             here,
         ),
-        markers=tuple(" ".join(ini_lines("testlytics_markers")).split()),
-        resources=bool(config.getoption("testlytics_resources"))
-        or ini("testlytics_resources").strip().lower() in ("1", "true", "yes", "on"),
+        markers=tuple(" ".join(ini.lines("testlytics_markers")).split()),
+        resources=bool(option("testlytics_resources"))
+        or _MODES.get(ini.text("testlytics_resources").strip().lower()) == "on",
         own_folder=folder is None,
         problems=tuple(problems),
     )

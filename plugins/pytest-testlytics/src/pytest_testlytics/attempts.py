@@ -1,7 +1,7 @@
 """The hooks of every test: reports in, one line per attempt out.
 
 Runs in the process that sees all reports: the controller of xdist, or the only one. A hook of ours
-never raises; the first exception stops the recording.
+never raises: a report that cannot be taken in is left out, and counted.
 """
 
 from __future__ import annotations
@@ -55,7 +55,12 @@ class Customs(NamedTuple):
 
 
 class Attempts:
-    """Follows what every worker runs and writes each attempt when it ends."""
+    """Follows what every worker runs and writes each attempt when it ends.
+
+    Attributes:
+        misread: How many times a hook failed.
+        problem: Why the first of them did, one line; empty where none did.
+    """
 
     def __init__(
         self, run_file: RunFile, lanes: Lanes, clock: Clock, limits: Limits, customs: Customs
@@ -78,6 +83,8 @@ class Attempts:
         self._limits = limits
         self._customs = customs
         self._counts: dict[str, int] | None = {} if customs.repeats else None
+        self.misread = 0
+        self.problem = ""
         self._plain = not (customs.repeats or customs.late or customs.carried)
 
     @pytest.hookimpl(tryfirst=True)
@@ -99,7 +106,7 @@ class Attempts:
             if lane.slot is not None:
                 self._file.show(lane.slot, quoted_id, started_us, lane.done)
         except Exception as error:
-            self._stop(error)
+            self._misread(error)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -137,7 +144,7 @@ class Attempts:
                         return
             self._take_special(lane, report)
         except Exception as error:
-            self._stop(error)
+            self._misread(error)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodeready(self, node: _Node) -> None:
@@ -145,7 +152,7 @@ class Attempts:
         try:
             self._lanes.named(node.gateway.id)
         except Exception as error:
-            self._stop(error)
+            self._misread(error)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: _Node) -> None:
@@ -153,7 +160,7 @@ class Attempts:
         try:
             self._lanes.named(node.gateway.id).alive = False
         except Exception as error:
-            self._stop(error)
+            self._misread(error)
 
     def finish(self, interrupted: Failure | None) -> int:
         """Write what has begun and not ended, and say that nothing runs any more.
@@ -169,7 +176,7 @@ class Attempts:
                 self._end_early(lane, interrupted)
             self._lanes.clear()
         except Exception as error:
-            self._stop(error)
+            self._misread(error)
         return self._lanes.done
 
     def _lane_of(self, report: pytest.TestReport) -> Lane:
@@ -177,8 +184,7 @@ class Attempts:
         if self._serial is not None:
             lane = self._lanes.side_by_side(nodeid)
         else:
-            worker = report.__dict__.get("worker_id") or report.node.gateway.id
-            lane = self._lanes.named(worker)
+            lane = self._lanes.named(_worker_of(report))
             if lane.nodeid == nodeid:
                 return lane
             if lane.seen:
@@ -365,8 +371,19 @@ class Attempts:
         self._file.append(lane.line(teardown_us))
         self._lanes.end(lane)
 
-    def _stop(self, error: Exception) -> None:
-        self._file.give_up(f"{type(error).__name__}: {to_text(error)}")
+    def _misread(self, error: Exception) -> None:
+        self.misread += 1
+        self.problem = self.problem or f"{type(error).__name__}: {to_text(error)}"
+
+
+def _worker_of(report: pytest.TestReport) -> str | None:
+    """Return who ran a test; None for a report that a plugin made up in the controller."""
+    worker: str | None = report.__dict__.get("worker_id")
+    if worker is None:
+        # Of a worker that died, xdist itself reports.
+        node: _Node | None = report.__dict__.get("node")
+        worker = node.gateway.id if node is not None else None
+    return worker
 
 
 def _properties(recorded: Iterable[tuple[object, object]], limits: Limits) -> dict[str, str]:

@@ -34,6 +34,11 @@ def carry(config: pytest.Config, markers: tuple[str, ...], *, resources: bool) -
         markers: Names of the markers to record.
         resources: Whether to record CPU time and memory.
     """
+    if resources:
+        try:
+            import resource  # noqa: F401
+        except ImportError:
+            resources = False  # not on Windows
     if markers or resources:
         config.pluginmanager.register(Carrier(markers, resources=resources), _NAME)
 
@@ -87,5 +92,11 @@ def _used() -> Tuple[int, int]:
     from resource import RUSAGE_SELF, getrusage
 
     usage = getrusage(RUSAGE_SELF)
-    unit = 1 if sys.platform == "darwin" else 1_024
-    return int((usage.ru_utime + usage.ru_stime) * 1e6), usage.ru_maxrss * unit
+    cpu_us = int((usage.ru_utime + usage.ru_stime) * 1e6)
+    try:
+        # The peak of `getrusage` begins with that of the process which started this one.
+        with open("/proc/self/status", "rb") as file:
+            peak = next(line for line in file if line.startswith(b"VmHWM:"))
+        return cpu_us, int(peak.split()[1]) * 1_024
+    except (OSError, StopIteration):
+        return cpu_us, usage.ru_maxrss * (1 if sys.platform == "darwin" else 1_024)

@@ -16,6 +16,7 @@ from pytest_testlytics.text import mask_arguments, to_text
 
 SCHEMA_VERSION = "1.0"
 
+_MOST = 100
 _SYSTEMS = {"Linux": "linux", "Darwin": "macos", "Windows": "windows"}
 
 
@@ -123,9 +124,9 @@ def _context(config: pytest.Config) -> dict[str, Any]:
         "pytest": pytest.__version__,
         "implementation": platform.python_implementation(),
         "platform": platform.platform(),
-        "argv": mask_arguments([os.fspath(part) for part in config.invocation_params.args]),
+        "argv": mask_arguments(_first([os.fspath(arg) for arg in config.invocation_params.args])),
         "selection": _selection(config),
-        "workers": len(config.getoption("tx", None) or ()),
+        "workers": sum(map(_processes, config.getoption("tx", None) or ())),
         "plugins": sorted(
             {
                 f"{to_text(dist.project_name)} {to_text(dist.version)}"
@@ -139,7 +140,7 @@ def _selection(config: pytest.Config) -> dict[str, Any]:
     """Say what narrows the session, so that a test that is not here is not taken for removed."""
     source = getattr(getattr(config, "args_source", None), "name", None)
     options = {
-        "paths": list(config.args) if source == "ARGS" else None,
+        "paths": config.args if source == "ARGS" else None,
         "keyword": config.getoption("keyword", ""),
         "markers": config.getoption("markexpr", ""),
         "deselect": config.getoption("deselect", None),
@@ -147,4 +148,20 @@ def _selection(config: pytest.Config) -> dict[str, Any]:
         "last_failed": config.getoption("lf", False),
         "stepwise": config.getoption("stepwise", False),
     }
-    return {key: value for key, value in options.items() if value}
+    return {
+        key: _first(value) if isinstance(value, list) else value
+        for key, value in options.items()
+        if value
+    }
+
+
+def _first(texts: list[str]) -> list[str]:
+    """Return a list of bounded length; a CI may hand over thousands of node ids."""
+    more = len(texts) - _MOST
+    return texts if more <= 0 else [*texts[:_MOST], f"… {more} more"]
+
+
+def _processes(spec: str) -> int:
+    """Count the workers of one `--tx` option: `3*popen` is three."""
+    count, times, _ = spec.partition("*")
+    return int(count) if times and count.isdigit() else 1

@@ -49,7 +49,7 @@ class Lanes:
         self.freed: Lane | None = None
         self.serial = None if with_workers else self._add(None)
 
-    def named(self, worker: str) -> Lane:
+    def named(self, worker: str | None) -> Lane:
         """Return a worker's lane; a new worker gets one."""
         return self._lanes.get(worker) or self._add(worker)
 

@@ -93,12 +93,21 @@ class Recorder:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Say in one line where the file is, or why there is none."""
+        try:
+            problems, text = self._summary()
+            terminalreporter.write_line(f"testlytics: {text}", yellow=problems)
+        except Exception:
+            pass  # there is nowhere left to say it
+
+    def _summary(self) -> tuple[bool, str]:
+        """Return whether there are problems, and the one line for the terminal."""
         problems = list(self._problems)
         if self._file is not None and self._file.trouble:
             problems.append(self._file.trouble)
-        where = os.path.relpath(self._file.path, self._here) if self._file else ""
-        text = "; ".join([where, *problems] if where else problems)
-        terminalreporter.write_line(f"testlytics: {clean(text)}", yellow=bool(problems))
+        if self._attempts is not None and self._attempts.misread:
+            problems.append(f"{self._attempts.misread} reports left out ({self._attempts.problem})")
+        where = [os.path.relpath(self._file.path, self._here)] if self._file is not None else []
+        return bool(problems), clean("; ".join([*where, *problems]))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_unconfigure(self) -> None:
@@ -162,10 +171,13 @@ class Recorder:
         config.pluginmanager.register(self._attempts, "testlytics-attempts")
 
     def _stop_because(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
-        self._stopped = {
-            "type": to_text(excinfo.typename),
-            "message": shorten(to_text(excinfo.value), self._limits.message_chars),
-        }
+        try:
+            self._stopped = {
+                "type": to_text(excinfo.typename),
+                "message": shorten(to_text(excinfo.value), self._limits.message_chars),
+            }
+        except Exception:
+            self._stopped = {}
 
     def _end_record(self, session: pytest.Session, attempts: int) -> dict[str, Any]:
         record: dict[str, Any] = {
