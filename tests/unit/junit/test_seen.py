@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.junit.reports import read
 
 from testlytics_collector.formats.interface import Limits
 from testlytics_collector.formats.junit import seen
 from testlytics_collector.formats.junit.seen import HashMap, Seen
+from tests.unit.junit.reports import read
 
 SUITES = [b"aaa", b"bbb"]
 
