@@ -125,8 +125,10 @@ def _grid(section: Section, width: int, paint: Callable[[str, str], str]) -> lis
             for column, text, size in pairs
         )
 
-    lines = [paint(f"{set_row([c.title for c in columns])}  {name.title}", "2")]
     room = width - sum(widths) - 2 * len(widths) - 2
+    titles = set_row([column.title for column in columns])
+    titles = f"{titles}  {name.title}" if room >= 30 else titles.rstrip()
+    lines = [paint(titles, "2")]
     for row, texts in zip(section.rows, cells, strict=True):
         parts = _wrapped(visible(name.text(row)), room if room >= 30 else width - 6)
         start = set_row(texts)
