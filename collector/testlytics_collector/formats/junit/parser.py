@@ -212,6 +212,9 @@ class Handler:
     def _end_odd(self, case: Attrs, duration: int | None) -> None:
         """End a testcase whose name needs a look."""
         prefix, test_id = self._namer.name(case)
+        if self._namer.dialect.unit_s != 1.0:
+            # Only now it is known what the time counts in.
+            duration = self._duration(case.get("time"))
         self._finish(case, test_id, duration, self._seen(test_id, prefix, self._tag))
 
     def _finish(

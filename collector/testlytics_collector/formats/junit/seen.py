@@ -123,7 +123,11 @@ class Seen:
             self._class = None
             self._move(prefix)
             return True
-        self._runs.append((prefix, len(self.window)))
+        run = (prefix, len(self.window))
+        if self._runs and self._runs[-1][1] == run[1]:
+            self._runs[-1] = run
+        else:
+            self._runs.append(run)
         return False
 
     def suite_of(self, test_id: str, prefix: str, suite: bytes) -> bytes | None:
