@@ -277,7 +277,6 @@ def go_prefix(attrs: Attrs, suite: Suite) -> str:
 
 PLAIN = Style(plain_prefix, plain_tail)
 BY_SUITE = Style(suite_prefix, by_suite=True)
-BY_CLASS = Style(class_prefix, plain_tail)
 PYTEST = Style(pytest_prefix, pytest_tail)
 GTEST = Style(gtest_prefix, gtest_tail)
 PHPUNIT = Style(class_prefix, phpunit_tail)
