@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from xml.sax.saxutils import escape, quoteattr
 
@@ -13,8 +11,9 @@ from hypothesis import strategies as st
 
 from testlytics_collector.errors import InputError
 from testlytics_collector.formats import junit
-from testlytics_collector.formats.interface import Limits, Origin, Reading
-from testlytics_collector.records import Attempt, Outcome
+from testlytics_collector.formats.interface import Limits
+from testlytics_collector.records import Outcome
+from tests.unit.junit.reports import read
 
 NAMES = st.from_regex(r"[a-z][a-z0-9_]{0,12}", fullmatch=True)
 TEXTS = st.text(st.characters(min_codepoint=32, max_codepoint=0xD7FF), max_size=60)
@@ -26,23 +25,6 @@ OUTCOMES = {
     "errored": Outcome.ERRORED,
     "skipped": Outcome.SKIPPED,
 }
-
-
-class Kept:
-    def __init__(self) -> None:
-        self.attempts: list[Attempt] = []
-
-    def begin(self, project: str) -> None:
-        raise AssertionError(f"JUnit XML names no project: {project}")
-
-    def write(self, attempts: Sequence[Attempt]) -> None:
-        self.attempts += attempts
-
-
-def read(document: bytes, batch: int = 10_000) -> tuple[Reading, list[Attempt]]:
-    sink = Kept()
-    origin = Origin("ab" * 32, "file.xml")
-    return junit.read(io.BytesIO(document), sink, origin, Limits(batch=batch)), sink.attempts
 
 
 @dataclass(frozen=True)
@@ -121,7 +103,7 @@ def document(suites: list[Suite]) -> str:
 
 @given(trees(), st.integers(1, 7))
 def test_what_was_written_is_read(suites: list[Suite], batch: int) -> None:
-    reading, attempts = read(document(suites).encode(), batch)
+    reading, attempts = read(document(suites), limits=Limits(batch=batch))
     cases = [pair for suite in suites for pair in suite.all_cases()]
     assert [(row.test_id, row.outcome) for row in attempts] == [
         (test_id, outcome) for test_id, case in cases for outcome in case.outcomes()

@@ -11,7 +11,6 @@ from typing import NoReturn
 from testlytics_collector.errors import ConfigError, Error, NotFoundError
 
 OK = 0
-BLOCKED = 1
 USAGE = 2
 FAILED = 3
 NOTHING = 5

@@ -90,8 +90,8 @@ qualify $5 is null
 """
 _RUNS = "select * from windowed order by project, position"
 _VERDICTS = """
-select v.project, v.test_id, v.variant, v.run_id, w.position, w.started_at, w.commit, w.sources,
-       w.branch, v.verdict, v.passes, v.failures, v.skips, v.attempts, v.duration_s
+select v.project, v.test_id, v.variant, v.run_id, w.position, w.commit, w.sources, v.verdict,
+       v.passes, v.failures, v.duration_s
 from verdicts v join windowed w using (project, run_id)
 order by v.project, v.test_id, v.variant, w.position
 """
@@ -168,8 +168,8 @@ def verdict_frame(connection: duckdb.DuckDBPyConnection, window: Window) -> pl.D
 
     Returns:
         One row per test, variant and run, sorted by project, test_id, variant, position:
-        project, test_id, variant, run_id, position, started_at, commit, sources, branch, verdict,
-        passes, failures, skips, attempts, duration_s (see the views `runs` and `verdicts`).
+        project, test_id, variant, run_id, position, commit, sources, verdict, passes, failures,
+        duration_s (see the views `runs` and `verdicts`).
     """
     frame = _frame(connection, _VERDICTS, window)
     return _of_variant(frame, window.variant)

@@ -2,39 +2,15 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
 from testlytics_collector.errors import InputError
-from testlytics_collector.formats import junit
-from testlytics_collector.formats.interface import Limits, Origin, Reading
-from testlytics_collector.records import Attempt
+from testlytics_collector.formats.interface import Limits
+from tests.unit.junit.reports import read
 
 Told = list[tuple[str, int, str, int | None]]
-
-
-class Kept:
-    def __init__(self) -> None:
-        self.attempts: list[Attempt] = []
-
-    def begin(self, project: str) -> None:
-        raise AssertionError(project)
-
-    def write(self, attempts: Sequence[Attempt]) -> None:
-        self.attempts += attempts
-
-
-def read(
-    document: str, name: str = "file.xml", limits: Limits | None = None
-) -> tuple[Reading, list[Attempt]]:
-    sink = Kept()
-    reading = junit.read(
-        io.BytesIO(document.encode()), sink, Origin("ab" * 32, name), limits or Limits()
-    )
-    return reading, sink.attempts
 
 
 def told(document: str, name: str = "file.xml") -> Told:
