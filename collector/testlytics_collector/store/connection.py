@@ -99,6 +99,8 @@ def _open(path: Path, *, write: bool, wait_s: float) -> duckdb.DuckDBPyConnectio
             "storage_compatibility_version": STORAGE_VERSION,
             "threads": 1,
             "memory_limit": "160MB",
+            # More than this is written straight to its place, not to the log first.
+            "wal_autocheckpoint": "4MB",
         }
     refused: duckdb.Error | None = None
     for _ in pauses(wait_s):

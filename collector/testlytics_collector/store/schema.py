@@ -31,7 +31,7 @@ create type raw.outcome as enum (
 create table raw.tests (
     test_key integer not null,
     project varchar not null,
-    test_id varchar not null
+    test_id varchar not null using compression zstd
 );
 
 -- key=value ways of running, in canonical form; '' where nothing is known.

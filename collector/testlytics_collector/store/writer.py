@@ -12,7 +12,14 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from testlytics_collector.records import Attempt, Failure, Problem, Upload, variant_text
+from testlytics_collector.records import (
+    Attempt,
+    Failure,
+    Outcome,
+    Problem,
+    Upload,
+    variant_text,
+)
 
 if TYPE_CHECKING:
     import duckdb
@@ -20,47 +27,40 @@ if TYPE_CHECKING:
 PORTION = 120_000
 """How many attempts are moved to the facts at once: about a row group of DuckDB."""
 
-_STAGED = [
-    "test_id",
-    "attempt",
-    "outcome",
-    "duration_us",
-    "setup_us",
-    "teardown_us",
-    "started_us",
-    "worker",
-    "digest",
-]
-_STAGED_WHY = ["type", "message", "text", "place", "digest"]
-_STAGE = """
-create or replace temp table stage (
-    test_id varchar, attempt integer, outcome varchar, duration_us bigint, setup_us bigint,
-    teardown_us bigint, started_us bigint, worker varchar, digest varchar
-)
-"""
-_STAGE_WHY = """
-create or replace temp table stage_why (
-    type varchar, message varchar, text varchar, place varchar, digest varchar
-)
-"""
+_DENSE = {
+    "duration_us": ("bigint", 3),
+    "setup_us": ("bigint", 4),
+    "teardown_us": ("bigint", 5),
+    "started_us": ("bigint", 6),
+    "worker": ("varchar", 7),
+}
+"""Columns of the stage beside the test id: type, and place in an attempt."""
+
+_TABLES = {
+    "stage": {"test_id": "varchar", **{name: kind for name, (kind, _) in _DENSE.items()}},
+    "stage_special": {
+        "n": "integer",
+        "attempt": "integer",
+        "outcome": "varchar",
+        "digest": "varchar",
+    },
+    "stage_why": dict.fromkeys(("type", "message", "text", "place", "digest"), "varchar"),
+}
+"""Temporary tables. Most attempts passed at the first try: only of the others, by their number in
+the stage, attempt, outcome and failure are written down."""
+
+_MAKE = {
+    table: f"create or replace temp table {table} ({', '.join(map(' '.join, columns.items()))})"
+    for table, columns in _TABLES.items()
+}
 _FROM_JSON = {
-    "stage": """
-insert into stage
-select unnest(doc.test_id), unnest(doc.attempt), unnest(doc.outcome), unnest(doc.duration_us),
-       unnest(doc.setup_us), unnest(doc.teardown_us), unnest(doc.started_us), unnest(doc.worker),
-       unnest(doc.digest)
-from (select from_json($1::json, '{"test_id": ["VARCHAR"], "attempt": ["INTEGER"],
-    "outcome": ["VARCHAR"], "duration_us": ["BIGINT"], "setup_us": ["BIGINT"],
-    "teardown_us": ["BIGINT"], "started_us": ["BIGINT"], "worker": ["VARCHAR"],
-    "digest": ["VARCHAR"]}') as doc)
-""",
-    "stage_why": """
-insert into stage_why
-select unnest(doc.type), unnest(doc.message), unnest(doc.text), unnest(doc.place),
-       unnest(doc.digest)
-from (select from_json($1::json, '{"type": ["VARCHAR"], "message": ["VARCHAR"],
-    "text": ["VARCHAR"], "place": ["VARCHAR"], "digest": ["VARCHAR"]}') as doc)
-""",
+    table: (
+        f"insert into {table} select {', '.join(f'unnest(doc.{name})' for name in columns)} "  # noqa: S608 - constants
+        "from (select from_json($1::json, '{"
+        + ", ".join(f'"{name}": ["{kind}"]' for name, kind in columns.items())
+        + "}') as doc)"
+    )
+    for table, columns in _TABLES.items()
 }
 _NEXT_KEY = {
     "runs": "select coalesce(max(run_key), 0) + 1 from raw.runs",
@@ -109,8 +109,8 @@ class Intake:
 
     def __enter__(self) -> Self:
         self._run("begin")
-        self._run(_STAGE)
-        self._run(_STAGE_WHY)
+        for make in _MAKE.values():
+            self._run(make)
         self._upload_key = self._next("uploads")
         return self
 
@@ -126,14 +126,22 @@ class Intake:
 
     def write(self, attempts: Sequence[Attempt]) -> None:
         """Take the next attempts of the input, in document order."""
-        columns: list[Sequence[object]] = list(zip(*attempts, strict=True))
-        # Plain texts: DuckDB takes twice as long over members of an enum.
-        columns[2] = list(map(str.__str__, columns[2]))
-        columns[8] = [row[8] and self._name(row[8]) for row in attempts]
-        known = [index for index, column in enumerate(columns) if column.count(None) < len(column)]
-        self._stage(
-            "stage", [_STAGED[index] for index in known], [columns[index] for index in known]
-        )
+        columns: dict[str, Sequence[object]] = {"test_id": [row[0] for row in attempts]}
+        for name, (_, at) in _DENSE.items():
+            column = [row[at] for row in attempts]
+            if column.count(None) < len(column):
+                columns[name] = column
+        self._stage("stage", columns)
+        passed = Outcome.PASSED
+        special = [
+            # Plain texts: DuckDB takes twice as long over members of an enum.
+            (n, row[1], str.__str__(row[2]), row[8] and self._name(row[8]))
+            for n, row in enumerate(attempts, self._staged + 1)
+            if row[2] is not passed or row[1] != 1 or row[8]
+        ]
+        if special:
+            names = _TABLES["stage_special"]
+            self._stage("stage_special", dict(zip(names, zip(*special, strict=True), strict=True)))
         self.attempts += len(attempts)
         self._staged += len(attempts)
         if self._staged >= PORTION:
@@ -147,38 +155,42 @@ class Intake:
             self._digests[why] = digest
         return digest
 
-    def _stage(self, table: str, names: list[str], columns: list[Sequence[object]]) -> None:
+    def _stage(self, table: str, columns: dict[str, Sequence[object]]) -> None:
         """Append columns of equal length to a temporary table; the others stay null."""
         if hasattr(self._connection, "appender"):
-            appender = self._connection.appender(table, columns=names)
-            appender.append_rows(zip(*columns, strict=True))
+            appender = self._connection.appender(table, columns=list(columns))
+            appender.append_rows(zip(*columns.values(), strict=True))
             appender.flush()
             return
         # DuckDB before 2.0 has no other quick way in.
-        for start in range(0, len(columns[0]), _JSON_ROWS):
-            part = dict(zip(names, (c[start : start + _JSON_ROWS] for c in columns), strict=True))
+        length = len(next(iter(columns.values())))
+        for start in range(0, length, _JSON_ROWS):
+            part = {name: column[start : start + _JSON_ROWS] for name, column in columns.items()}
             self._run(_FROM_JSON[table], [json.dumps(part)])
 
     def _settle(self) -> None:
         """Move what was gathered on to the facts."""
         if self._digests:
-            whys: list[Sequence[object]] = list(zip(*self._digests, strict=True))
-            self._stage("stage_why", _STAGED_WHY, [*whys, list(self._digests.values())])
+            whys = zip(_TABLES["stage_why"], zip(*self._digests, strict=True), strict=False)
+            self._stage("stage_why", {**dict(whys), "digest": list(self._digests.values())})
             self._digests.clear()
-        self._add_tests()
         self._add_messages()
+        base = self._add_tests()
         self._run(
             """insert into raw.attempts
-               select $1, t.test_key, s.attempt, s.outcome::raw.outcome, s.duration_us,
-                      s.setup_us, s.teardown_us, s.started_us, s.worker, m.message_key
-               from stage s
-               join raw.tests t on t.project = $2 and t.test_id = s.test_id
-               left join raw.messages m on m.digest = s.digest
-               order by t.test_key, s.attempt""",
-            [self._upload_key, self._project],
+               select $1, coalesce(k.test_key, $2 + k.n), coalesce(s.attempt, 1),
+                      coalesce(s.outcome, 'passed')::raw.outcome, k.duration_us,
+                      k.setup_us, k.teardown_us, k.started_us, k.worker, s.message_key
+               from keyed k
+               left join (
+                   select x.n, x.attempt, x.outcome, m.message_key
+                   from stage_special x left join why_keyed m on m.digest = x.digest
+               ) s using (n)
+               order by 2, 3""",
+            [self._upload_key, base],
         )
-        self._run("truncate stage")
-        self._run("truncate stage_why")
+        for table in _TABLES:
+            self._run(f"truncate {table}")
         self._staged = 0
 
     def keep(self, upload: Upload, *, digest: str, form: str, now_us: int) -> Kept:
@@ -288,27 +300,52 @@ class Intake:
             ],
         )
 
-    def _add_tests(self) -> None:
-        # Looks first for those that are known, so that the small side is what is kept in memory.
+    def _add_tests(self) -> int:
+        """Find the keys of the gathered tests, and make those that are missing.
+
+        Returns:
+            What to add to the number of a row without key, to get its key.
+        """
+        base = self._next("tests") - 1
         self._run(
-            """insert into raw.tests
-               select $1 + row_number() over (order by n.test_id) - 1, $2, n.test_id
-               from (select distinct test_id from stage) n
-               anti join (
-                   select t.test_id from raw.tests t semi join stage s on t.test_id = s.test_id
-                   where t.project = $2
-               ) known on known.test_id = n.test_id""",
-            [self._next("tests"), self._project],
+            """create or replace temp table keyed as
+               select s.*, t.test_key
+               from (select row_number() over () as n, * from stage) s
+               left join raw.tests t on t.project = $1 and t.test_id = s.test_id""",
+            [self._project],
         )
+        [(missing, last)] = self._rows("select count(*), max(n) from keyed where test_key is null")
+        if not missing:
+            return base
+        # A new test's key is its number in the stage, which needs no second look-up.
+        [(added,)] = self._rows(
+            """insert into raw.tests
+               select $1 + min(n), $2, test_id from keyed where test_key is null
+               group by test_id order by 1""",
+            [base, self._project],
+        )
+        if added < missing:
+            self._run(
+                """update keyed set test_key = t.test_key from raw.tests t
+                   where keyed.test_key is null and t.test_key between $1 and $2
+                     and t.test_id = keyed.test_id""",
+                [base + 1, base + last],
+            )
+        return base
 
     def _add_messages(self) -> None:
+        base = self._next("messages") - 1
+        self._run(
+            """create or replace temp table why_keyed as
+               select w.*, m.message_key as known_key,
+                      coalesce(m.message_key, $1 + row_number() over ()) as message_key
+               from stage_why w left join raw.messages m on m.digest = w.digest""",
+            [base],
+        )
         self._run(
             """insert into raw.messages
-               select $1 + row_number() over (order by n.digest) - 1,
-                      n.digest, n.type, n.message, n.text, n.place
-               from stage_why n
-               anti join raw.messages m on m.digest = n.digest""",
-            [self._next("messages")],
+               select message_key, digest, type, message, text, place
+               from why_keyed where known_key is null order by message_key"""
         )
 
     def _variant_key(self, variant: str) -> int:
