@@ -42,6 +42,29 @@ class Failure(NamedTuple):
     place: str | None
 
 
+class NoteKind(StrEnum):
+    """What a note is."""
+
+    PROPERTY = "property"
+    ATTACHMENT = "attachment"
+    TAG = "tag"
+
+
+class Note(NamedTuple):
+    """Something that an attempt says of itself beyond its outcome.
+
+    Attributes:
+        kind: What it is: a property of a name and a value; an attachment, whose value is its path
+            or address; a tag (a marker, an owner), whose value may be empty.
+        name: Its name, empty for an attachment without one.
+        value: Its value, bounded and with secrets taken out by the reader.
+    """
+
+    kind: NoteKind
+    name: str
+    value: str
+
+
 class Attempt(NamedTuple):
     """One execution of one test.
 
@@ -55,6 +78,7 @@ class Attempt(NamedTuple):
         started_us: Instant at which it began, or None.
         worker: Name of the parallel worker that ran it, or None.
         failure: Why it did not pass, or None.
+        notes: What else it says of itself, in document order.
     """
 
     test_id: str
@@ -66,6 +90,7 @@ class Attempt(NamedTuple):
     started_us: int | None = None
     worker: str | None = None
     failure: Failure | None = None
+    notes: tuple[Note, ...] = ()
 
 
 class Problem(NamedTuple):

@@ -7,13 +7,25 @@ last complete line, and the test that was running then becomes a crashed attempt
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
 from testlytics_collector.errors import InputError
 from testlytics_collector.formats.interface import Limits, Origin, Reading, Sink
+from testlytics_collector.formats.notes import Notebook
 from testlytics_collector.formats.text import bounded, printable
-from testlytics_collector.records import Attempt, Counts, Failure, Outcome, Problem, Upload
+from testlytics_collector.formats.unstable import Stabiliser
+from testlytics_collector.records import (
+    Attempt,
+    Counts,
+    Failure,
+    Note,
+    NoteKind,
+    Outcome,
+    Problem,
+    Upload,
+)
 
 _MAJOR = 1
 _LINE_BYTES = 64 * 2**20
@@ -43,12 +55,18 @@ class _Reader:
     end: dict[str, Any] | None = None
     running: dict[str | None, dict[str, Any]] = field(default_factory=dict)
     done: dict[str | None, int] = field(default_factory=dict)
+    started_us: int | None = None
     last_us: int | None = None
     batch: list[Attempt] = field(default_factory=list)
     counts: Counts = field(default_factory=Counts)
     tests: set[int] = field(default_factory=set)
     attempts_of: dict[int, int] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    stabiliser: Stabiliser = field(default_factory=Stabiliser)
+    notebook: Notebook = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.notebook = Notebook(self.limits)
 
     def read(self, stream: BinaryIO) -> Reading:
         torn: InputError | None = None
@@ -108,6 +126,9 @@ class _Reader:
         if not _text(value.get("upload_id")):
             raise self._wrong("upload_id is missing", value.get("upload_id"))
         self.header = value
+        self.started_us = self._whole(value, "started_us")
+        if self.started_us is not None:
+            self.stabiliser.epoch = str(self.started_us)[:4]
         if project := _text(value.get("project")):
             self.sink.begin(project)
 
@@ -115,6 +136,7 @@ class _Reader:
         test_id = _text(value.get("test_id"))
         if not test_id:
             raise self._wrong("an attempt without test_id", value.get("test_id"))
+        test_id = self._stable(test_id)
         word = value.get("outcome")
         outcome = _OUTCOMES.get(word) if isinstance(word, str) else None
         if outcome is None:
@@ -139,16 +161,38 @@ class _Reader:
                 started,
                 worker,
                 self._failure(value.get("failure")),
+                self._notes(value),
             )
         )
+
+    def _stable(self, node_id: str) -> str:
+        """Replace what differs from run to run in the parameters of a node id."""
+        start = node_id.find("[", node_id.find("::") + 1)
+        if start < 0:
+            return node_id
+        name = node_id.rfind("::", 0, start) + 2 if "::" in node_id[:start] else 0
+        prefix = node_id[:name]
+        return prefix + self.stabiliser.stable(prefix, node_id[name:], self.started_us)
+
+    def _notes(self, value: dict[str, Any]) -> tuple[Note, ...]:
+        if "markers" not in value and "properties" not in value:
+            return ()
+        notes: list[Note] = []
+        for name, text in _strings(value.get("markers")):
+            self.notebook.add(notes, NoteKind.TAG, name, text)
+        for name, text in _strings(value.get("properties")):
+            self.notebook.add_property(notes, name, text)
+        return tuple(notes)
 
     def _number(self, test_id: str, value: dict[str, Any]) -> int:
         """Count attempts of a test in file order where the file does not say which it is."""
         key = hash(test_id)
+        known = self.attempts_of.get(key, 0)
+        number = known + 1
         said = value.get("attempt")
-        number = (
-            said if type(said) is int and 0 < said < 2**15 else self.attempts_of.get(key, 0) + 1
-        )
+        # Different tests may have got one id, and each began its count anew.
+        if type(said) is int and 0 < said < 2**15 and (said > known or test_id == value["test_id"]):
+            number = said
         self.attempts_of[key] = number
         return number
 
@@ -202,6 +246,9 @@ class _Reader:
                 f"The file says it holds {printable(self.end['attempts'])} attempts, "
                 f"but {self.attempt_lines} were found."
             )
+        for told in (self.stabiliser.problem(), *self.notebook.problems()):
+            if told is not None:
+                self._problem(told)
         if self.batch:
             self.sink.write(self.batch)
         self.counts.tests = len(self.tests)
@@ -215,6 +262,7 @@ class _Reader:
             if not test_id or not isinstance(done, int) or self.done.get(worker, 0) > done:
                 continue
             names.append(printable(test_id))
+            test_id = self._stable(test_id)
             why = Failure(None, "The test process died while this test was running.", None, None)
             self._write(
                 Attempt(
@@ -240,7 +288,7 @@ class _Reader:
             run_id=_text(header.get("run_id")) or upload_id,
             project=_text(header.get("project")) or "default",
             producer=_text(header.get("producer")),
-            started_us=self._whole(header, "started_us"),
+            started_us=self.started_us,
             ended_us=self._whole(end, "ended_us") or self.last_us,
             complete=self.end is not None,
             exit_status=self._whole(end, "exit_status"),
@@ -271,6 +319,14 @@ class _Reader:
             hint=_HINT,
             line=self.line,
         )
+
+
+def _strings(value: object) -> Iterator[tuple[str, str]]:
+    """Give the pairs of an object of strings; what is none is passed over."""
+    for key, text in _object(value).items():
+        name = _text(key)
+        if name and isinstance(text, str):
+            yield name, _text(text) or ""
 
 
 def _object(value: object) -> dict[str, Any]:

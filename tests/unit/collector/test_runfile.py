@@ -10,6 +10,7 @@ import pytest
 from testlytics_collector.errors import InputError
 from testlytics_collector.formats import runfile
 from testlytics_collector.formats.interface import Limits, Origin, Reading
+from testlytics_collector.formats.notes import MOST_NOTES
 from testlytics_collector.records import Attempt, Outcome
 from tests.factories import START_US, attempt, end, header, lines
 
@@ -212,3 +213,67 @@ def test_batches_keep_the_order() -> None:
 def test_end_of_a_dead_run_is_taken_from_its_last_attempt() -> None:
     reading, _ = read(lines(header(), attempt(started_us=START_US + 5)))
     assert reading.upload.ended_us == START_US + 5 + 100_000
+
+
+def test_what_a_run_makes_up_is_replaced_in_ids() -> None:
+    uuid = "5f0c954a-9c1e-4a0b-8a1d-3f1f2a4b5c6d"
+    first, second = (f"a.py::C::t[<X at 0x7f22280da{n}>-b::c]" for n in ("c90", "d10"))
+    same = "a.py::C::t[<X at <address>>{}-b::c]"
+    reading, rows = read(
+        lines(
+            header(),
+            attempt(first),
+            attempt(second),
+            attempt(second, attempt=2),
+            attempt(f"a.py::t[{uuid}]"),
+            attempt("a.py::t[1-plain]"),
+            attempt(f"[a]/{uuid}.py::t"),
+            running(f"a.py::r[{uuid}]", 6),
+        )
+    )
+    assert [(row.test_id, row.attempt) for row in rows] == [
+        (same.format(""), 1),
+        ("a.py::C::t[<X at <address>>-b::c#2]", 1),
+        ("a.py::C::t[<X at <address>>-b::c#2]", 2),
+        ("a.py::t[<uuid>]", 1),
+        ("a.py::t[1-plain]", 1),
+        (f"[a]/{uuid}.py::t", 1),
+        ("a.py::r[<uuid>]", 1),
+    ]
+    assert reading.counts.tests == 6
+    assert f"(4; the first: {first})" in "\n".join(problem.text for problem in reading.problems)
+
+
+def test_times_near_the_run_are_replaced_in_ids() -> None:
+    seconds = START_US // 1_000_000
+    _, rows = read(lines(header(), attempt(f"a.py::t[{seconds}]"), attempt("a.py::t[1600000000]")))
+    assert [row.test_id for row in rows] == ["a.py::t[<time>]", "a.py::t[1600000000]"]
+
+
+def test_markers_and_properties_become_notes() -> None:
+    reading, rows = read(
+        lines(
+            header(),
+            attempt(
+                "t1",
+                properties={"commit": "3f785a2e1c9d4b6a8e0f7c5d3b1a9e8f6d4c2b0a", "token": "abc"},
+                markers={"owner": "team a", "slow": ""},
+            ),
+            attempt("t2", properties={"attachment": "a.png", "": "x", "odd": 3}, markers=[1]),
+            attempt("t3", properties={f"n{n}": "v" * 9_999 for n in range(MOST_NOTES + 2)}),
+            attempt("t4"),
+        )
+    )
+    assert [tuple(note) for note in rows[0].notes] == [
+        ("tag", "owner", "team a"),
+        ("tag", "slow", ""),
+        ("property", "commit", "3f785a2e1c9d4b6a8e0f7c5d3b1a9e8f6d4c2b0a"),
+        ("property", "token", "<redacted>"),
+    ]
+    assert [tuple(note) for note in rows[1].notes] == [("attachment", "", "a.png")]
+    assert len(rows[2].notes) == MOST_NOTES
+    assert max(len(note.value) for note in rows[2].notes) <= Limits().message_chars
+    assert rows[3].notes == ()
+    told = "\n".join(problem.text for problem in reading.problems)
+    assert "(1; the first: token)" in told
+    assert "2 more are left out" in told

@@ -356,3 +356,21 @@ def test_a_testcase_inside_a_suites_failure_is_one_of_its_own() -> None:
         "s": "failed",
     }
     assert (reading.counts.testcases, reading.counts.attempts) == (2, 3)
+
+
+def test_behaves_outlines_are_parameters_whatever_comes_first() -> None:
+    first = '<testcase classname="a.F" name="plain" status="passed" time="5.4e-05"/>'
+    outline = '<testcase classname="a.F" name="o -- @1.1 " status="passed" time="0"/>'
+    for cases in (first + outline, outline + first):
+        found = read(f'<testsuite name="a.F" tests="2">{cases}</testsuite>')
+        assert set(found.ids) == {"a.F::plain", "a.F::o[@1.1]"}
+        assert found.reading.upload.producer == "behave"
+
+
+def test_the_time_in_a_suites_name_is_no_part_of_an_id() -> None:
+    case = '<testcase classname="" name="setUpClass (test_u.B)" time="0"><error/></testcase>'
+    name = "unittest.suite._ErrorHolder-20260501100000"
+    found = read(f'<testsuite name="{name}">{case}</testsuite>')
+    assert found.ids == ["unittest.suite._ErrorHolder::setUpClass (test_u.B)"]
+    kept = read('<testsuite name="build-12345678901234"><testcase name="a"/></testsuite>')
+    assert kept.ids == ["build-12345678901234::a"]

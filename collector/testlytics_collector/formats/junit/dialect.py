@@ -137,6 +137,19 @@ def _is_phpunit(signs: Signs) -> bool:
     return "assertions" in signs.suite and ("class" in signs.case or "warnings" in signs.suite)
 
 
+def _is_behave(signs: Signs) -> bool:
+    if "status" in signs.case and " -- @" in signs.case.get("name", ""):
+        return True
+    # Ids must not depend on whether the first scenario is one of an outline.
+    return (
+        list(signs.case) == ["classname", "name", "status", "time"]
+        and signs.case["classname"] == signs.suite.get("name")
+        and "." in signs.case["classname"]
+        and signs.case["status"].islower()
+        and signs.case["status"] not in ("run", "notrun", "fail", "disabled")
+    )
+
+
 def _is_old_exunit(signs: Signs) -> bool:
     return (
         signs.case.get("classname", "").startswith("Elixir.")
@@ -195,10 +208,7 @@ _TABLE: tuple[tuple[Callable[[Signs], bool], Dialect], ...] = (
         lambda s: tuple(name for name in s.suite if name != "skipped") == _ANT_SUITE,
         Dialect("ant", utc=True),
     ),
-    (
-        lambda s: "status" in s.case and " -- @" in s.case.get("name", ""),
-        Dialect("behave", _OUTLINE, plain=False),
-    ),
+    (_is_behave, Dialect("behave", _OUTLINE, plain=False)),
     (
         lambda s: not s.suite and _CONTAINER_TEST.match(s.case.get("name", "")) is not None,
         Dialect("container-structure-test", plain=False, unit_s=1e-9, unit_from=10_000),

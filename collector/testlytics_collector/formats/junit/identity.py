@@ -23,6 +23,7 @@ _TEXT_FILES = frozenset(
 )
 _CLASS = re.compile(r"_*[A-Z].*|describe_.*|context_.*")
 _ABSOLUTE = re.compile(r"/|[A-Za-z]:/|//")
+_RUN_STAMP = re.compile(r"-20\d\d[01]\d[0-3]\d[0-2]\d[0-5]\d[0-5]\d\Z")
 _INDEX = re.compile(r"\[(\d{1,9})\]")
 
 
@@ -94,7 +95,12 @@ def suite_id(suite: Suite) -> str:
 
 
 def _short(name: str) -> str:
-    """Reduce an absolute path to its last part: the rest differs between machines."""
+    """Take out of a suite's name what differs between machines and runs.
+
+    Of an absolute path that is all but the last part, of unittest-xml-reporting's names the time
+    at the end (`test_a.TestX-20260501100000`).
+    """
+    name = _RUN_STAMP.sub("", name) or name
     slashed = name.replace("\\", "/")
     if _ABSOLUTE.match(slashed) and slashed.rstrip("/"):
         return slashed.rstrip("/").rpartition("/")[2]

@@ -14,7 +14,7 @@ from testlytics_collector.formats.junit.identity import (
 from testlytics_collector.formats.junit.numbers import Durations
 from testlytics_collector.formats.junit.rows import Rows
 from testlytics_collector.formats.junit.suites import Suites
-from testlytics_collector.formats.junit.unstable import Stabiliser
+from testlytics_collector.formats.unstable import Stabiliser
 
 _LONGEST_PREFIX = LONGEST_ID // 2
 _MOST_PREFIXES = 4_000

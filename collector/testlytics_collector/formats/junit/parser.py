@@ -15,9 +15,9 @@ from testlytics_collector.formats.junit.identity import Attrs
 from testlytics_collector.formats.junit.numbers import LONGEST_S
 from testlytics_collector.formats.junit.results import LOOSE, OUTCOMES, TELLING, Results
 from testlytics_collector.formats.junit.text import Gathering, cut
-from testlytics_collector.formats.junit.unstable import is_suspect
 from testlytics_collector.formats.junit.verdict import Detail, Try
-from testlytics_collector.records import Attempt, Outcome
+from testlytics_collector.formats.unstable import is_suspect
+from testlytics_collector.records import Attempt, NoteKind, Outcome
 
 _KNOWN = frozenset(
     {"testsuites", "testsuite", "testcase", "properties", "property", "system-out", "system-err"}
@@ -29,6 +29,7 @@ _RESULTS = frozenset(OUTCOMES) | set(verdict.RERUN_TAGS)
 _OUTPUT = frozenset({"system-out", "system-err"})
 _TALKING = _RESULTS | _OUTPUT
 _SUITES = frozenset({"testsuites", "testsuite"})
+_AROUND_PROPERTY: tuple[list[str], ...] = ([], ["properties"])
 _PASSED = Outcome.PASSED
 # Stands for the children of a testcase that has one: `_single` holds it.
 _SINGLE = Detail()
@@ -61,12 +62,14 @@ class Handler:
         "_limits",
         "_local",
         "_namer",
+        "_notebook",
         "_old",
         "_older",
         "_open",
         "_outer",
         "_parser",
         "_prefix",
+        "_property",
         "_results",
         "_rows",
         "_seen",
@@ -94,6 +97,7 @@ class Handler:
         self.root: str | None = None
         self.suites = results.suites
         self._namer = results.namer
+        self._notebook = results.notebook
         self._duration = results.namer.duration
         self._results = results
         self._rows = rows
@@ -119,6 +123,7 @@ class Handler:
         self._case: Attrs | None = None
         self._detail: Detail | None = None
         self._child: Attrs | None = None
+        self._property: str | None = None
         self._inside: list[str] = []
         self._outer: list[tuple[Attrs, Detail | None, list[str], Attrs | None]] = []
 
@@ -154,7 +159,7 @@ class Handler:
             self._child = attrs
             self._inside.append(tag)
             self._parser.CharacterDataHandler = self._take_text
-        elif tag != "property":
+        elif tag != "property" or self._case is not None:
             self._descend(tag, attrs)
         elif attrs.get("name") == "go.version":
             self._namer.go = True
@@ -162,7 +167,7 @@ class Handler:
     def end(self, tag: str) -> None:  # noqa: C901 - it is called once per testcase, so it calls little
         """Take the end of an element."""
         if tag != "testcase" or self._inside:
-            if tag != "property":
+            if tag != "property" or self._case is not None:
                 self._ascend(tag)
             return
         case = self._case or _NO_ATTRS
@@ -200,7 +205,7 @@ class Handler:
             self._finish(case, test_id, duration, seen_in)
             return
         if plain and self._detail is None:
-            row = (test_id, self._first, _PASSED, duration, None, None, None, None, None)
+            row = (test_id, self._first, _PASSED, duration, None, None, None, None, None, ())
             self._append(_new(Attempt, row))
             self._case = None
         elif plain and self._detail is _SINGLE:
@@ -239,6 +244,8 @@ class Handler:
             if not self._inside and name in _TALKING:
                 self._child = attrs
                 self._parser.CharacterDataHandler = self._take_text
+            elif name == "property":
+                self._begin_property(attrs)
             self._inside.append(name)
         else:
             self._begin_outside(name, attrs)
@@ -250,6 +257,7 @@ class Handler:
             self._parser.CharacterDataHandler = None
             self._outer.append((self._case, self._detail, self._inside, self._child))
             self._buried += len(self._inside) + 1
+            self._property = None
             # Having children, it is not taken for a plain one when it ends.
             self._detail, self._inside, self._child = Detail(), [], None
         self._case = attrs
@@ -270,6 +278,8 @@ class Handler:
                 self._end_loose(name)
         elif self._inside:
             self._inside.pop()
+            if name == "property" and self._property is not None:
+                self._end_property()
             # A failure of the suite may be open around the testcase: its child is not ours.
             if not self._inside and self._child is not None and name in _TALKING:
                 self._end_child(name)
@@ -324,6 +334,8 @@ class Handler:
         detail = self._details()
         if name in _OUTPUT:
             detail.add_output(name, text)
+            for path in self._gathering.marks if text else ():
+                self._notebook.add(detail.notes, NoteKind.ATTACHMENT, "", path)
             return
         failure = detail.failure_of(attrs, text, self._limits)
         if name not in verdict.RERUN_TAGS:
@@ -334,6 +346,24 @@ class Handler:
         started = self.suites.instant(attrs.get("timestamp"))
         if not detail.add_rerun(Try(outcome, failure, duration, started)):
             self.findings.note("retries", name)
+
+    def _begin_property(self, attrs: Attrs) -> None:
+        name, value = attrs.get("name"), attrs.get("value")
+        if name == "go.version":
+            self._namer.go = True
+        if not name or self._inside not in _AROUND_PROPERTY:
+            return
+        if value is not None:
+            self._detail = detail = self._details()
+            self._notebook.add_property(detail.notes, name, value)
+        else:
+            self._property = name
+            self._parser.CharacterDataHandler = self._take_text
+
+    def _end_property(self) -> None:
+        name, self._property = self._property or "", None
+        self._detail = detail = self._details()
+        self._notebook.add_property(detail.notes, name, self._text().strip())
 
     def _details(self) -> Detail:
         """Give the children of the testcase; the only one so far is made one of several."""

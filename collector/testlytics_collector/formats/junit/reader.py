@@ -152,7 +152,8 @@ def _reading(results: Results, origin: Origin, repair: Repair | None) -> Reading
         repair.summary() if repair else None,
         suites.disagreement(counts, counts.attempts),
         None if dialect.utc else suites.zoneless(),
-        results.unstable(),
+        results.namer.stabiliser.problem(),
+        *results.notebook.problems(),
     ):
         if text is not None:
             findings.say(text)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from testlytics_collector.formats.interface import Limits
 from testlytics_collector.formats.junit import verdict
-from testlytics_collector.formats.junit.findings import Findings, counted
+from testlytics_collector.formats.junit.findings import Findings
 from testlytics_collector.formats.junit.identity import Attrs, suite_id
 from testlytics_collector.formats.junit.namer import Namer
 from testlytics_collector.formats.junit.rows import Rows
 from testlytics_collector.formats.junit.suites import Suites
 from testlytics_collector.formats.junit.verdict import Detail, Try
-from testlytics_collector.records import Attempt, Counts, Failure, Outcome
+from testlytics_collector.formats.notes import Notebook
+from testlytics_collector.records import Attempt, Counts, Failure, Note, Outcome
 
 LOOSE = {"failure": Outcome.FAILED, "error": Outcome.ERRORED, "skipped": Outcome.SKIPPED}
 """Elements that mean something outside of a testcase."""
@@ -44,6 +45,7 @@ class Results:
         counts: How many of what; `finished` completes them.
         findings: Where problems go.
         namer: Names tests.
+        notebook: Writes what testcases say of themselves.
         rows: Where attempts go.
         suites: The suites that are open.
     """
@@ -56,6 +58,7 @@ class Results:
         "counts",
         "findings",
         "namer",
+        "notebook",
         "rows",
         "suites",
     )
@@ -66,6 +69,7 @@ class Results:
         self.rows = rows
         self.suites = Suites(findings)
         self.namer = Namer(self.suites, findings, rows)
+        self.notebook = Notebook(limits)
         self._append = rows.pending.append
         self._first = rows.first
         self._further = 0
@@ -82,17 +86,6 @@ class Results:
         )
         counts.tests = rows.seen.count
         return counts
-
-    def unstable(self) -> str | None:
-        """Say how many names held a part that differs from run to run, or None."""
-        found = self.namer.stabiliser
-        if not found.count:
-            return None
-        text = (
-            "Test ids held a part that differs from run to run (an address, a UUID, a time, a "
-            "temporary path), which was replaced"
-        )
-        return counted(text, found.count, found.example or "")
 
     def put_loose(self, name: str, attrs: Attrs, text: str) -> None:
         """Take a failure that stands outside of any testcase."""
@@ -142,7 +135,7 @@ class Results:
             failure = verdict.placed(failure, case, failure.text)
             if self.suites.current.flaky:
                 self.suites.current.retried.append(test_id)
-        row = (test_id, self._first, outcome, duration, None, None, None, None, failure)
+        row = (test_id, self._first, outcome, duration, None, None, None, None, failure, ())
         self._append(_new(Attempt, row))
 
     def finish(
@@ -174,10 +167,10 @@ class Results:
             tries = verdict.with_reruns(main, case, detail, one_each=one_each)
         if not TELLING.isdisjoint(case):
             tries = self._by_attribute(case, tries)
-        for one in tries:
+        for one in tries[:-1]:
             self._write(test_id, number, one)
-            if one is not tries[-1]:
-                number = self.rows.next_number(test_id)
+            number = self.rows.next_number(test_id)
+        self._write(test_id, number, tries[-1], tuple(detail.notes) if detail is not None else ())
         self._further += len(tries) - 1
         if self.suites.current.flaky and status is Outcome.FAILED:
             self.suites.current.retried.append(test_id)
@@ -216,12 +209,12 @@ class Results:
             self.findings.note("hidden rerun", test_id)
         return test_id, rows.next_number(test_id)
 
-    def _write(self, test_id: str, number: int, one: Try) -> None:
+    def _write(self, test_id: str, number: int, one: Try, notes: tuple[Note, ...] = ()) -> None:
         outcome, failure, duration, started = one
         self._append(
             _new(
                 Attempt,
-                (test_id, number, outcome, duration, None, None, started, None, failure),
+                (test_id, number, outcome, duration, None, None, started, None, failure, notes),
             )
         )
 

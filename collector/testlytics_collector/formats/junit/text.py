@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import islice
 
 from testlytics_collector.formats.text import bounded
 
@@ -11,18 +12,23 @@ _PYTHON_FRAME = re.compile(r'File "([^"\n]{1,500})", line (\d{1,7})')
 _PYTEST_END = re.compile(r"^([^\s:][^:\n]{0,300}\.\w{1,5}):(\d{1,7}): ", re.MULTILINE)
 # The look-behind lets a search start at the beginning of a run only, which keeps it linear.
 _SOURCE = re.compile(
-    r"(?<![\w./\\@+-])((?:[A-Za-z]:)?[\w./\\@+-]{1,300}\.[A-Za-z]{1,5}):(\d{1,7})\b"
+    r"(?<![\w./\\@+-])(?:file://(?:/(?=[A-Za-z]:))?)?"
+    r"((?:[A-Za-z]:)?[\w./\\@+-]{1,300}\.[A-Za-z]{1,5}):(\d{1,7})\b"
 )
+
+_MARK = re.compile(r"\[\[ATTACHMENT\|([^\]\n]{1,4000})\]\]")
+_MOST_MARKS = 1_000
 
 
 class Gathering:
     """Character data of one element: the beginning and the end of it, the middle is let go.
 
     Attributes:
+        marks: The attachments that the text taken last names, each once.
         pieces: Takes the pieces. Whoever fills it calls `compact` at times.
     """
 
-    __slots__ = ("_dropped", "_head", "_keep", "pieces")
+    __slots__ = ("_dropped", "_found", "_head", "_keep", "marks", "pieces")
 
     def __init__(self, keep: int) -> None:
         """Begin.
@@ -34,6 +40,8 @@ class Gathering:
         self._keep = keep
         self._head = ""
         self._dropped = 0
+        self._found: dict[str, None] = {}
+        self.marks: tuple[str, ...] = ()
 
     def compact(self) -> None:
         """Let the middle go."""
@@ -41,6 +49,7 @@ class Gathering:
         if sum(map(len, pieces)) <= 2 * keep:
             return
         text = "".join(pieces)
+        self._find_marks(text)
         if not self._head:
             self._head, text = text[:keep], text[keep:]
         tail = text[-keep:]
@@ -56,10 +65,19 @@ class Gathering:
         pieces = self.pieces
         if not pieces:
             return "", 0
-        text, dropped = self._head + "".join(pieces), self._dropped
+        text, dropped = "".join(pieces), self._dropped
+        self._find_marks(text)
+        text = self._head + text
         pieces.clear()
         self._head, self._dropped = "", 0
+        self.marks = tuple(self._found)
+        self._found.clear()
         return text, dropped
+
+    def _find_marks(self, text: str) -> None:
+        if "[[ATTACHMENT|" in text and len(self._found) < _MOST_MARKS:
+            marks = (mark[1].strip() for mark in _MARK.finditer(text))
+            self._found.update(dict.fromkeys(islice(filter(None, marks), _MOST_MARKS)))
 
 
 def cut(text: str, most: int, dropped: int) -> str:

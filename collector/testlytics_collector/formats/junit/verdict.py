@@ -8,7 +8,7 @@ from testlytics_collector.formats.interface import Limits
 from testlytics_collector.formats.junit.identity import Attrs
 from testlytics_collector.formats.junit.text import place_in
 from testlytics_collector.formats.text import bounded
-from testlytics_collector.records import Failure, Outcome
+from testlytics_collector.records import Failure, Note, Outcome
 
 SKIPPING_TAGS = frozenset({"skipped", "skip", "ignored", "disabled", "pending"})
 KINDS = {"failure": "failure", "error": "error", **dict.fromkeys(SKIPPING_TAGS, "skipped")}
@@ -51,14 +51,16 @@ class Detail:
     Attributes:
         results: Kind (`error`, `failure`, else `skipped`) and content of those that make its
             status, in document order.
+        notes: Its properties, and the attachments that its output names.
         reruns: Its `<flaky…>` and `<rerun…>` elements.
         output: Name and text of its `<system-out>` and `<system-err>` elements.
     """
 
-    __slots__ = ("output", "reruns", "results")
+    __slots__ = ("notes", "output", "reruns", "results")
 
     def __init__(self) -> None:
         self.results: list[tuple[str, Failure]] = []
+        self.notes: list[Note] = []
         self.reruns: list[Try] = []
         self.output: list[tuple[str, str]] = []
 
@@ -109,15 +111,10 @@ def status_of(case: Attrs, detail: Detail | None) -> Outcome:
         if "error" in kinds:
             return Outcome.ERRORED
         return Outcome.FAILED if "failure" in kinds else Outcome.SKIPPED
-    for name in ("status", "result"):
-        said = case.get(name)
-        if said is None:
-            continue
-        if said.lower() in SKIPPING_STATUS:
-            return Outcome.SKIPPED
-        if said.lower() in FAILING_STATUS:
-            return Outcome.UNKNOWN
-    return Outcome.PASSED
+    said = (case.get("status", "").lower(), case.get("result", "").lower())
+    if not SKIPPING_STATUS.isdisjoint(said):
+        return Outcome.SKIPPED
+    return Outcome.PASSED if FAILING_STATUS.isdisjoint(said) else Outcome.UNKNOWN
 
 
 def main_try(

@@ -9,6 +9,10 @@ document order.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
+from datetime import UTC, datetime
+
+from testlytics_collector.formats.text import printable
 
 MOST_NAMES = 20_000
 """How many unstable names of one document are kept apart; memory is bounded by it."""
@@ -96,6 +100,16 @@ class Stabiliser:
             return name
         return self._apart(prefix, name, changed)
 
+    def problem(self) -> str | None:
+        """Say how many names held a part that differs from run to run, or None."""
+        if not self.count:
+            return None
+        return (
+            "Test ids held a part that differs from run to run (an address, a UUID, a time, a "
+            f"temporary path), which was replaced ({self.count}; the first: "
+            f"{printable(self.example)})."
+        )
+
     def _apart(self, prefix: str, name: str, changed: str) -> str:
         known = self._given.get(prefix + name)
         if known is not None:
@@ -138,11 +152,7 @@ def _is_now(part: re.Match[str], started_us: int | None) -> bool:
         return True
     if started_us is None:
         return False
-    from testlytics_collector.formats.junit.instants import instant_of
-
-    midnight = instant_of(part["day"] + "T00:00")
-    return (
-        midnight is not None
-        and midnight.us is not None
-        and abs(midnight.us - started_us) < 2 * _DAY_US
-    )
+    with suppress(ValueError):
+        midnight = datetime.fromisoformat(part["day"]).replace(tzinfo=UTC)
+        return abs(midnight.timestamp() * 1_000_000 - started_us) < 2 * _DAY_US
+    return False
