@@ -10,10 +10,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from testlytics_collector.store import schema
+from testlytics_collector.store import derived, schema
 
 REFERENCE = Path(__file__).parent.parent / "docs" / "reference"
-COMMANDS = ("", "ingest", "report", "export")
+COMMANDS = ("", "ingest", "report", "export", "doctor")
 HEAD = """\
 <!-- Made by scripts/generate_reference.py; change the code, then run make docs. -->
 # The command line
@@ -55,7 +55,8 @@ def schema_page() -> str:
     )
     views = f"## Public views\n\n```sql{schema.VIEWS}```"
     tables = f"## Tables inside\n\n```sql{schema.TABLES}```"
-    return f"{NOTE}# The store's schema\n\n{about}\n\n{views}\n\n{tables}\n"
+    follows = f"## What follows from them\n\n```sql{derived.VIEWS}```"
+    return f"{NOTE}# The store's schema\n\n{about}\n\n{views}\n\n{tables}\n\n{follows}\n"
 
 
 def main() -> int:

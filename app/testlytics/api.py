@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from testlytics_collector.errors import NotFoundError
 
@@ -82,6 +82,29 @@ def export_junit(store: Path, window: Window, *, wait_s: float = 10.0) -> bytes:
     if not suites:
         raise _no_runs(store)
     return write(suites)
+
+
+def doctor(store: Path, *, rebuild: bool = False, wait_s: float = 10.0) -> dict[str, Any]:
+    """Compare what is kept beside the facts with the facts; bring an older store up to date.
+
+    Args:
+        store: The store's file.
+        rebuild: Put right what differs.
+        wait_s: How long to wait for others who use the store, in seconds.
+
+    Returns:
+        `store` (path), `store_schema`, `duckdb` (version), `runs`, `tests`, `attempts` (counts),
+        and `differences`: rows by derived table, empty where all is as it should be.
+
+    Raises:
+        NotFoundError: There is no store.
+        StoreError: It cannot be opened or written.
+    """
+    from testlytics_collector.store.store import open_store
+
+    with open_store(store, write=True, create=False, wait_s=wait_s) as opened:
+        differences = opened.differences(mend=rebuild)
+        return {"store": str(store), **opened.facts(), "differences": differences}
 
 
 def report(

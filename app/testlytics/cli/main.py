@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import testlytics
-from testlytics.cli import _errors, export, ingest, report
+from testlytics.cli import _errors, doctor, export, ingest, report
 from testlytics.config import settings
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app = typer.Typer(
 app.command(short_help="Read test results and keep them.")(ingest.ingest)
 app.command(short_help="Write results for other tools: JUnit XML.")(export.export)
 app.command(short_help="Tell which tests are flaky, broken, slow or slower.")(report.report)
+app.command(short_help="Look whether a store is sound, and put it right.")(doctor.doctor)
 
 
 def _version(*, asked: bool) -> None:

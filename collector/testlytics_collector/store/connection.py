@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from testlytics_collector.errors import NotFoundError, StoreError, StoreLockedError
-from testlytics_collector.store import schema
+from testlytics_collector.store import migration
 from testlytics_collector.store.lock import hold, pauses
 
 if TYPE_CHECKING:
@@ -20,25 +20,28 @@ STORAGE_VERSION = "v1.5.0"
 
 
 @contextlib.contextmanager
-def connect(path: Path, *, write: bool, wait_s: float) -> Iterator[duckdb.DuckDBPyConnection]:
+def connect(
+    path: Path, *, write: bool, create: bool = True, wait_s: float
+) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open the store at `path` while the block runs.
 
     Args:
-        path: The database file. A writer makes it, and its folder, where they do not exist.
-        write: To add results (True), or only to read.
+        path: The database file.
+        write: To change it (True), or only to read.
+        create: Whether a writer makes it, and its folder, where they do not exist.
         wait_s: How long to wait for others who hold it, in seconds.
 
     Raises:
-        NotFoundError: There is nothing at `path`, and this is a reader.
+        NotFoundError: There is nothing at `path`, and nothing is to be made.
         StoreLockedError: Others held it all that time.
         StoreError: It is no store, a newer one, damaged, or cannot be opened or written here.
     """
-    _check(path, write=write)
+    _check(path, create=write and create)
     with hold(path, write=write, wait_s=wait_s):
         connection = _open(path, write=write, wait_s=wait_s)
         try:
             with translated(path):
-                _settle(connection, path, write=write)
+                migration.settle(connection, path, write=write)
             yield connection
         finally:
             with translated(path):
@@ -63,7 +66,7 @@ def translated(path: Path) -> Iterator[None]:
         raise StoreError(f"The store {path} failed: {text}", slug="store-failed") from error
 
 
-def _check(path: Path, *, write: bool) -> None:
+def _check(path: Path, *, create: bool) -> None:
     if path.is_dir():
         raise StoreError(
             f"The store path {path} is a folder; a file is expected.",
@@ -72,7 +75,7 @@ def _check(path: Path, *, write: bool) -> None:
         )
     if path.exists():
         return
-    if not write:
+    if not create:
         raise NotFoundError(
             f"There is no store at {path}.",
             slug="no-store",
@@ -145,46 +148,6 @@ def _refusal(path: Path, error: duckdb.Error | None) -> StoreError:
         slug="store-damaged",
         hint="It was left as it is. Restore it from a copy, or ingest the results into a new one.",
     )
-
-
-def _settle(connection: duckdb.DuckDBPyConnection, path: Path, *, write: bool) -> None:
-    """Make sure that the tables are there and are ours; make them in a new file."""
-    import duckdb
-
-    connection.execute("set enable_progress_bar = false").fetchall()  # it would go to stdout
-    try:
-        found = connection.execute(
-            "select value from raw.meta where key = 'schema_version'"
-        ).fetchall()
-    except duckdb.CatalogException as error:
-        # Asked only now: it takes longer than all else that is done to open a store.
-        tables = connection.execute("select count(*) from duckdb_tables()").fetchall()
-        if tables[0][0] or not write:
-            raise StoreError(
-                f"{path} is a DuckDB database, but not a testlytics store.",
-                slug="not-a-store",
-                hint="It was left as it is. Name another file with --store PATH.",
-            ) from error
-        _create(connection)
-        return
-    version = int(found[0][0]) if found and str(found[0][0]).isdigit() else 0
-    if version > schema.SCHEMA_VERSION:
-        raise StoreError(
-            f"The store {path} has schema {version}; this testlytics knows schemas up to "
-            f"{schema.SCHEMA_VERSION}.",
-            slug="store-newer",
-            hint="It was left as it is. Update with: pip install -U testlytics",
-        )
-
-
-def _create(connection: duckdb.DuckDBPyConnection) -> None:
-    connection.execute("begin").fetchall()
-    connection.execute(schema.TABLES).fetchall()
-    connection.execute(schema.VIEWS).fetchall()
-    connection.execute(
-        "insert into raw.meta values ('schema_version', $1)", [str(schema.SCHEMA_VERSION)]
-    ).fetchall()
-    connection.execute("commit").fetchall()
 
 
 def _first_line(error: Exception | None) -> str:

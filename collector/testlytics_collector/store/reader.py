@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from testlytics_collector.records import Attempt, Failure, Outcome, variant_text
+from testlytics_collector.records import Attempt, Failure, Note, NoteKind, Outcome, variant_text
 
 if TYPE_CHECKING:
     import duckdb
@@ -107,7 +107,9 @@ order by w.project, w.position, v.variant
 """
 _ATTEMPTS = """
 select t.test_id, a.attempt::integer, a.outcome::varchar, a.duration_us, a.setup_us, a.teardown_us,
-       a.started_us, a.worker, a.message_key is not null, m.type, m.message, m.text, m.place
+       a.started_us, a.worker, a.message_key is not null, m.type, m.message, m.text, m.place,
+       (select list((n.kind, n.name, n.value)) from raw.notes n
+        where n.upload_key = a.upload_key and n.test_key = a.test_key and n.attempt = a.attempt)
 from raw.attempts a
 join raw.uploads u using (upload_key)
 join raw.runs r using (run_key)
@@ -147,7 +149,8 @@ def run_attempts(
                     row[5],
                     row[6],
                     row[7],
-                    Failure(*row[9:]) if row[8] else None,
+                    Failure(*row[9:13]) if row[8] else None,
+                    tuple(Note(NoteKind(kind), *rest) for kind, *rest in row[13] or ()),
                 )
                 for row in rows
             ],

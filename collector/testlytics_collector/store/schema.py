@@ -6,14 +6,17 @@ keys live inside, text outside. Facts are only ever added.
 
 from __future__ import annotations
 
-SCHEMA_VERSION = 1
+from testlytics_collector.store import derived
+
+SCHEMA_VERSION = 2
 """Rises by one with every change of the tables or of the meaning of a view.
 
 History:
     1: the first.
+    2: notes, commits, and what follows from the facts (schema `derived`).
 """
 
-TABLES = """
+_FIRST = """
 create schema raw;
 
 -- What this file is: schema_version, created by which testlytics.
@@ -98,6 +101,30 @@ create table raw.attempts (
 );
 """
 
+_SECOND = """
+-- What else attempts say of themselves.
+create table raw.notes (
+    upload_key integer not null,
+    test_key integer not null,
+    attempt integer not null,
+    kind varchar not null,         -- property, attachment, tag
+    name varchar not null,
+    value varchar not null
+);
+
+-- Where commits stand: their dates, moved up where one is not later than its parents.
+create table raw.commits (
+    commit_id varchar not null,
+    order_us bigint not null
+);
+"""
+
+TABLES = _FIRST + _SECOND + derived.TABLES
+"""All tables of a new store."""
+
+STEPS = {1: _SECOND + derived.TABLES}
+"""What brings a store of a version to the next."""
+
 VIEWS = """
 -- A test id without its parameters: what stands before the first `[` behind the first `::`
 -- (before the first `[` where there is no `::`), where the id ends with `]`.
@@ -113,8 +140,9 @@ create or replace macro main.family_of(test_id) as
         else test_id
     end;
 
--- One row per run. `position` orders the runs of a project by when they began; `sources` names
--- what was tested, null where that is not known exactly (no commit, or uncommitted changes).
+-- One row per run. `position` orders the runs of a project by where their commits stand in the
+-- history, where that is known, and else by when they began; `sources` names what was tested, null
+-- where that is not known exactly (no commit, or uncommitted changes).
 create or replace view main.runs as
 with delivered as (
     select
@@ -131,7 +159,10 @@ with delivered as (
 select
     r.project,
     r.run_id,
-    row_number() over (partition by r.project order by d.started_us, r.run_id) as position,
+    row_number() over (
+        partition by r.project
+        order by coalesce(c.order_us, d.started_us), d.started_us, r.run_id
+    ) as position,
     make_timestamp(d.started_us) as started_at,
     make_timestamp(d.ended_us) as ended_at,
     r.commit_id as "commit",
@@ -147,7 +178,8 @@ select
     d.uploads,
     d.attempts
 from raw.runs r
-join delivered d using (run_key);
+join delivered d using (run_key)
+left join raw.commits c using (commit_id);
 
 create or replace view main.tests as
 select project, test_id, family_of(test_id) as family from raw.tests;
@@ -236,6 +268,24 @@ select
     m.place
 from raw.attempts a
 join raw.messages m using (message_key)
+join raw.uploads u using (upload_key)
+join raw.runs r using (run_key)
+join raw.tests t using (test_key)
+join raw.variants v using (variant_key);
+
+-- What attempts say of themselves beyond their outcome: properties, attachments, tags.
+create or replace view main.notes as
+select
+    r.project,
+    r.run_id,
+    t.test_id,
+    v.variant,
+    u.run_attempt,
+    n.attempt,
+    n.kind,
+    n.name,
+    n.value
+from raw.notes n
 join raw.uploads u using (upload_key)
 join raw.runs r using (run_key)
 join raw.tests t using (test_key)

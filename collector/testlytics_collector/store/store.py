@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from testlytics_collector.records import Attempt, Upload
-from testlytics_collector.store import reader
+from testlytics_collector.store import derived, reader
 from testlytics_collector.store.connection import connect, translated
 from testlytics_collector.store.reader import Suite, Window
+from testlytics_collector.store.schema import SCHEMA_VERSION
 from testlytics_collector.store.writer import Intake, Kept
 
 if TYPE_CHECKING:
@@ -71,9 +72,42 @@ class Store:
         with translated(self.path):
             return reader.verdict_frame(self._connection, window)
 
+    def differences(self, *, mend: bool) -> dict[str, int]:
+        """Compare what follows from the facts with what is kept of it.
+
+        Args:
+            mend: Keep what follows; else the store is left as it was.
+
+        Returns:
+            For each derived table that differed, how many of its rows did; empty when all was as
+            it should be.
+        """
+        with translated(self.path):
+            self._rows("begin")
+            found = derived.differences(self._rows)
+            self._rows("commit" if mend else "rollback")
+        return found
+
+    def facts(self) -> dict[str, object]:
+        """Tell what the store is: `store_schema`, `duckdb`, and how many runs, tests, attempts."""
+        with translated(self.path):
+            [row] = self._rows(
+                """select version(), (select count(*) from raw.runs),
+                          (select count(*) from raw.tests),
+                          (select coalesce(sum(attempts), 0)::bigint from raw.uploads)"""
+            )
+        names = ("store_schema", "duckdb", "runs", "tests", "attempts")
+        return dict(zip(names, (SCHEMA_VERSION, *row), strict=True))
+
+    def _rows(self, sql: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        found: list[tuple[Any, ...]] = self._connection.execute(sql, list(values)).fetchall()
+        return found
+
 
 @contextlib.contextmanager
-def open_store(path: Path, *, write: bool = False, wait_s: float = 10.0) -> Iterator[Store]:
-    """Open the store at `path` while the block runs; see `connection.connect` for the errors."""
-    with connect(path, write=write, wait_s=wait_s) as connection:
+def open_store(
+    path: Path, *, write: bool = False, create: bool = True, wait_s: float = 10.0
+) -> Iterator[Store]:
+    """Open the store at `path` while the block runs; see `connection.connect`."""
+    with connect(path, write=write, create=create, wait_s=wait_s) as connection:
         yield Store(path, connection)

@@ -20,6 +20,7 @@ from testlytics_collector.records import (
     Upload,
     variant_text,
 )
+from testlytics_collector.store import derived
 
 if TYPE_CHECKING:
     import duckdb
@@ -44,6 +45,7 @@ _TABLES = {
         "outcome": "varchar",
         "digest": "varchar",
     },
+    "stage_notes": {"n": "integer", "kind": "varchar", "name": "varchar", "value": "varchar"},
     "stage_why": dict.fromkeys(("type", "message", "text", "place", "digest"), "varchar"),
 }
 """Temporary tables. Most attempts passed at the first try: only of the others, by their number in
@@ -85,6 +87,7 @@ class Kept(NamedTuple):
 
 
 class _Copy(NamedTuple):
+    suite: derived.Suite
     upload_key: int
     attempts: int
     complete: bool | None
@@ -142,6 +145,15 @@ class Intake:
         if special:
             names = _TABLES["stage_special"]
             self._stage("stage_special", dict(zip(names, zip(*special, strict=True), strict=True)))
+        notes = [
+            (n, str(kind), name, value)
+            for n, row in enumerate(attempts, self._staged + 1)
+            if row[9]
+            for kind, name, value in row[9]
+        ]
+        if notes:
+            names = _TABLES["stage_notes"]
+            self._stage("stage_notes", dict(zip(names, zip(*notes, strict=True), strict=True)))
         self.attempts += len(attempts)
         self._staged += len(attempts)
         if self._staged >= PORTION:
@@ -189,6 +201,16 @@ class Intake:
                order by 2, 3""",
             [self._upload_key, base],
         )
+        self._run(
+            """insert into raw.notes
+               select $1, coalesce(k.test_key, $2 + k.n), coalesce(s.attempt, 1), x.kind, x.name,
+                      x.value
+               from stage_notes x
+               join keyed k using (n)
+               left join stage_special s using (n)
+               order by 2, 3""",
+            [self._upload_key, base],
+        )
         for table in _TABLES:
             self._run(f"truncate {table}")
         self._staged = 0
@@ -208,30 +230,37 @@ class Intake:
         copy = self._stored_copy(upload)
         if copy is not None and not self._is_newer(upload, copy):
             return Kept(stored=False, problems=[])
-        problems = self._replace(copy) if copy is not None else []
         run_key, disagreements = self._run_key(upload)
+        variant_key = self._variant_key(variant_text(upload.variant))
+        suite = derived.Suite(run_key, variant_key)
+        changed = {suite, copy.suite} if copy is not None else {suite}
+        for one in changed:
+            derived.begin_change(self._rows, one)
+        problems = self._replace(copy) if copy is not None else []
         self._settle()
-        self._add_upload(upload, run_key, digest, form, now_us)
+        self._add_upload(upload, suite, digest, form, now_us)
+        for one in changed:
+            derived.end_change(self._rows, one)
         self._run("commit")
         return Kept(stored=True, problems=problems + disagreements)
 
     def _stored_copy(self, upload: Upload) -> _Copy | None:
         copies = self._rows(
-            """select u.upload_key, u.attempts, u.complete
+            """select u.run_key, u.variant_key, u.upload_key, u.attempts, u.complete
                from raw.uploads u join raw.runs r using (run_key)
                where u.upload_id = $1 and u.run_attempt = $2
                  and r.project = $3 and r.run_id = $4""",
             [upload.upload_id, upload.run_attempt, upload.project, upload.run_id],
         )
-        return _Copy(*copies[0]) if copies else None
+        return _Copy(derived.Suite(*copies[0][:2]), *copies[0][2:]) if copies else None
 
     def _is_newer(self, upload: Upload, copy: _Copy) -> bool:
         finished = upload.complete is True
         return copy.complete is False and (finished or self.attempts > copy.attempts)
 
     def _replace(self, copy: _Copy) -> list[Problem]:
-        self._run("delete from raw.attempts where upload_key = $1", [copy.upload_key])
-        self._run("delete from raw.uploads where upload_key = $1", [copy.upload_key])
+        for table in ("attempts", "notes", "uploads"):
+            self._run(f"delete from raw.{table} where upload_key = $1", [copy.upload_key])  # noqa: S608
         return [Problem(f"Replaces an unfinished copy with {copy.attempts} attempts.")]
 
     def _run_key(self, upload: Upload) -> tuple[int, list[Problem]]:
@@ -275,16 +304,14 @@ class Intake:
         return key, []
 
     def _add_upload(
-        self, upload: Upload, run_key: int, digest: str, form: str, now_us: int
+        self, upload: Upload, suite: derived.Suite, digest: str, form: str, now_us: int
     ) -> None:
-        variant_key = self._variant_key(variant_text(upload.variant))
         self._run(
             """insert into raw.uploads
                values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)""",
             [
                 self._upload_key,
-                run_key,
-                variant_key,
+                *suite,
                 upload.upload_id,
                 digest,
                 form,

@@ -1,0 +1,350 @@
+"""What follows from the facts: kept in the transaction that adds them, and rebuilt from them.
+
+Everything here is defined without regard to the order in which uploads arrive, but for the keys of
+runs: whatever is kept step by step is what a rebuild from the facts gives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+Rows = Callable[..., list[tuple[Any, ...]]]
+"""Runs one statement with its parameters and returns all rows."""
+
+FOLD_AFTER = 16
+"""How many runs wait before they are counted into the totals; what waits is read from the facts."""
+
+BASELINE_RUNS = 100
+"""How many runs a baseline looks back."""
+
+BASELINE_EVERY = 25
+"""After how many runs of a project its baselines are taken anew."""
+
+TABLES = """
+create schema derived;
+
+-- Verdicts with a failure in them. All else that is asked about flaky and broken tests is asked
+-- about these few tests.
+create table derived.events (
+    run_key integer not null,
+    variant_key integer not null,
+    test_key integer not null,
+    passes integer not null,
+    failures integer not null,
+    skips integer not null,
+    attempts integer not null,
+    message_key integer            -- of the last attempt that failed and said why
+);
+
+-- Sums over the runs in derived.folded, by month of the run's first upload (year * 12 + month - 1).
+create table derived.totals (
+    test_key integer not null,
+    variant_key integer not null,
+    month integer not null,
+    seen integer not null,         -- runs it was in, whatever became of it
+    passed integer not null,       -- verdicts
+    failed integer not null,
+    flaky integer not null,
+    skipped integer not null,
+    timed integer not null,        -- attempts that passed and have a duration
+    total_us bigint not null,      -- the sum of these
+    first_us bigint not null,      -- start of the first and of the last of the runs
+    last_us bigint not null
+);
+
+-- Which runs and variants the totals hold; all others are still to be counted.
+create table derived.folded (
+    run_key integer not null,
+    variant_key integer not null
+);
+
+-- Durations of attempts that passed, over the last runs of a project up to its mark. A screen: what
+-- it lets through is looked at exactly.
+create table derived.baselines (
+    project varchar not null,
+    test_key integer not null,
+    variant_key integer not null,
+    samples integer not null,
+    median_us double not null,
+    mad_us double not null,        -- median distance from the median
+    p95_us double not null
+);
+
+-- Up to which run the baselines of a project go.
+create table derived.marks (
+    project varchar not null,
+    run_key integer not null
+);
+"""
+
+# Compared as members of the enum: as texts they would be turned into texts first, row by row.
+_PASSED = "'passed'::raw.outcome"
+_GOOD = f"({_PASSED}, 'xpassed'::raw.outcome, 'xfailed'::raw.outcome)"
+_BAD = "('failed'::raw.outcome, 'errored'::raw.outcome, 'crashed'::raw.outcome)"
+
+_VERDICTS = f"""
+    select
+        u.run_key, u.variant_key, a.test_key,
+        count_if(a.outcome in {_GOOD})::integer as passes,
+        count_if(a.outcome in {_BAD})::integer as failures,
+        count_if(a.outcome = 'skipped'::raw.outcome)::integer as skips,
+        count(*)::integer as attempts,
+        count(a.duration_us) filter (where a.outcome = {_PASSED})::integer as timed,
+        coalesce(sum(a.duration_us) filter (where a.outcome = {_PASSED}), 0)::bigint as total_us,
+        arg_max(a.message_key, (u.run_attempt, u.upload_key, a.attempt))
+            filter (where a.outcome in {_BAD}) as message_key
+    from raw.attempts a
+    join raw.uploads u using (upload_key)
+"""  # noqa: S608 - constants
+
+_SUMS = """
+select
+    v.test_key, v.variant_key, r.month,
+    count(*)::integer as seen,
+    count_if(v.passes > 0 and v.failures = 0)::integer as passed,
+    count_if(v.failures > 0 and v.passes = 0)::integer as failed,
+    count_if(v.failures > 0 and v.passes > 0)::integer as flaky,
+    count_if(v.skips > 0 and v.passes = 0 and v.failures = 0)::integer as skipped,
+    sum(v.timed)::integer as timed,
+    sum(v.total_us)::bigint as total_us,
+    min(r.run_us) as first_us,
+    max(r.run_us) as last_us
+from verdict v
+join derived.run_months r using (run_key)
+group by v.test_key, v.variant_key, r.month
+"""
+
+VIEWS = f"""
+-- When a run began, as its first upload says.
+create or replace view derived.run_months as
+select
+    run_key,
+    arg_min(coalesce(started_us, ingested_us), upload_key) as run_us,
+    year(make_timestamp(run_us))::integer * 12 + month(make_timestamp(run_us))::integer - 1
+        as month
+from raw.uploads
+group by run_key;
+
+-- What the totals do not hold yet.
+create or replace view derived.waiting as
+with verdict as ({_VERDICTS}
+    where (u.run_key, u.variant_key) not in (select (run_key, variant_key) from derived.folded)
+    group by all
+){_SUMS};
+
+-- One row per test, variant and month: what is folded and what waits, as if all were folded.
+create or replace view derived.state as
+select
+    test_key, variant_key, month,
+    sum(seen)::bigint as seen,
+    sum(passed)::bigint as passed,
+    sum(failed)::bigint as failed,
+    sum(flaky)::bigint as flaky,
+    sum(skipped)::bigint as skipped,
+    sum(timed)::bigint as timed,
+    sum(total_us)::bigint as total_us,
+    min(first_us) as first_us,
+    max(last_us) as last_us
+from (
+    select * from derived.totals
+    union all by name
+    select * from derived.waiting
+)
+group by test_key, variant_key, month;
+"""  # noqa: S608 - constants
+
+_EVENTS = f"""
+insert into derived.events
+with bad as (
+    select distinct test_key
+    from raw.attempts
+    where upload_key in (select unnest($1::integer[]))
+      and outcome in {_BAD}
+),
+verdict as ({_VERDICTS}
+    where a.upload_key in (select unnest($1::integer[]))
+      and a.test_key in (select test_key from bad)
+    group by all
+    having failures > 0
+)
+select run_key, variant_key, test_key, passes, failures, skips, attempts, message_key
+from verdict
+order by run_key, variant_key, test_key
+"""  # noqa: S608 - constants
+
+_COUNT = f"""
+merge into derived.totals t
+using (
+    with verdict as ({_VERDICTS}
+        where a.upload_key in (select unnest($1::integer[]))
+        group by all
+    ){_SUMS}
+    order by v.test_key, v.variant_key
+) s
+on t.test_key = s.test_key and t.variant_key = s.variant_key and t.month = s.month
+when matched then update set
+    seen = t.seen + $2 * s.seen, passed = t.passed + $2 * s.passed,
+    failed = t.failed + $2 * s.failed, flaky = t.flaky + $2 * s.flaky,
+    skipped = t.skipped + $2 * s.skipped, timed = t.timed + $2 * s.timed,
+    total_us = t.total_us + $2 * s.total_us,
+    first_us = least(t.first_us, s.first_us), last_us = greatest(t.last_us, s.last_us)
+when not matched then insert values (
+    s.test_key, s.variant_key, s.month, s.seen, s.passed, s.failed, s.flaky, s.skipped,
+    s.timed, s.total_us, s.first_us, s.last_us)
+"""
+
+_WAITING = """
+select u.run_key, u.variant_key, list(u.upload_key)
+from raw.uploads u
+anti join derived.folded f on f.run_key = u.run_key and f.variant_key = u.variant_key
+group by all
+having bool_and(coalesce(u.complete, true))
+"""
+
+_MARKS = """
+select project, max(run_key)
+from (
+    select project, run_key, row_number() over w as n, count(*) over (partition by project) as runs
+    from raw.runs
+    window w as (partition by project order by run_key)
+)
+where n <= (runs - 1) // $1 * $1
+group by project
+"""
+
+_BASELINES = f"""
+insert into derived.baselines
+with chosen as (
+    select run_key from raw.runs
+    where project = $1 and run_key <= $2
+    order by run_key desc
+    limit $3
+)
+select $1, a.test_key, u.variant_key, count(*),
+       median(a.duration_us), mad(a.duration_us), quantile_cont(a.duration_us, 0.95)
+from raw.attempts a
+join raw.uploads u using (upload_key)
+where u.run_key in (select run_key from chosen)
+  and a.outcome = {_PASSED} and a.duration_us is not null
+group by a.test_key, u.variant_key
+order by a.test_key, u.variant_key
+"""  # noqa: S608 - constants
+
+
+class Suite(NamedTuple):
+    """One run in one variant, by keys."""
+
+    run_key: int
+    variant_key: int
+
+
+def begin_change(rows: Rows, suite: Suite) -> None:
+    """Take out what follows from a run in a variant, before its facts change."""
+    uploads = _uploads(rows, suite)
+    if not uploads:
+        return
+    rows("delete from derived.events where run_key = $1 and variant_key = $2", [*suite])
+    if _is_folded(rows, suite):
+        rows(_COUNT, [uploads, -1])
+
+
+def end_change(rows: Rows, suite: Suite) -> None:
+    """Put in what follows from a run in a variant, after its facts have changed."""
+    uploads = _uploads(rows, suite)
+    rows(_EVENTS, [uploads])
+    if _is_folded(rows, suite):
+        rows(_COUNT, [uploads, 1])
+        rows("delete from derived.totals where seen = 0")
+    elif uploads:
+        fold(rows, least=FOLD_AFTER)
+    _refresh_baselines(rows, suite.run_key)
+
+
+def fold(rows: Rows, *, least: int = 1) -> None:
+    """Count the runs that wait into the totals, where at least so many of them do."""
+    waiting = rows(_WAITING)
+    if len(waiting) < least:
+        return
+    rows(_COUNT, [[key for _, _, keys in waiting for key in keys], 1])
+    rows(
+        "insert into derived.folded select unnest($1::integer[]), unnest($2::integer[])",
+        [[run for run, _, _ in waiting], [variant for _, variant, _ in waiting]],
+    )
+
+
+def differences(rows: Rows) -> dict[str, int]:
+    """Compare what is kept with what a rebuild gives; leaves the rebuilt behind.
+
+    Returns:
+        For each table that differs, how many of its rows do, in either direction.
+    """
+    tables = ("events", "state", "baselines", "marks")
+    for table in tables:
+        rows(f"create or replace temp table kept_{table} as from derived.{table}")
+    rebuild(rows)
+    found = {}
+    for table in tables:
+        [(count,)] = rows(
+            f"""select count(*) from (
+                    (from kept_{table} except all from derived.{table})
+                    union all
+                    (from derived.{table} except all from kept_{table})
+                )"""  # noqa: S608 - constants
+        )
+        rows(f"drop table kept_{table}")
+        if count:
+            found[table] = int(count)
+    return found
+
+
+def rebuild(rows: Rows) -> None:
+    """Throw away what follows from the facts, and make it anew."""
+    for table in ("events", "totals", "folded", "baselines", "marks"):
+        rows(f"delete from derived.{table}")  # noqa: S608 - constants
+    uploads = [key for (key,) in rows("select upload_key from raw.uploads")]
+    if uploads:
+        rows(_EVENTS, [uploads])
+    fold(rows)
+    for project, mark in rows(_MARKS, [BASELINE_EVERY]):
+        _take_baselines(rows, project, mark)
+
+
+def _uploads(rows: Rows, suite: Suite) -> list[int]:
+    found = rows(
+        "select upload_key from raw.uploads where run_key = $1 and variant_key = $2", [*suite]
+    )
+    return [key for (key,) in found]
+
+
+def _is_folded(rows: Rows, suite: Suite) -> bool:
+    return bool(
+        rows("select 1 from derived.folded where run_key = $1 and variant_key = $2", [*suite])
+    )
+
+
+def _refresh_baselines(rows: Rows, run_key: int) -> None:
+    """Take the baselines anew where their last run, or the facts before it, have changed."""
+    known: dict[str, int] = dict(rows("select project, run_key from derived.marks"))
+    for project, mark in rows(_MARKS, [BASELINE_EVERY]):
+        if known.get(project) != mark or _is_in_window(rows, project, run_key, mark):
+            _take_baselines(rows, project, mark)
+
+
+def _is_in_window(rows: Rows, project: str, run_key: int, mark: int) -> bool:
+    return bool(
+        rows(
+            """select 1 from (
+                   select run_key from raw.runs where project = $1 and run_key <= $2
+                   order by run_key desc limit $3
+               ) where run_key = $4""",
+            [project, mark, BASELINE_RUNS, run_key],
+        )
+    )
+
+
+def _take_baselines(rows: Rows, project: str, mark: int) -> None:
+    rows("delete from derived.baselines where project = $1", [project])
+    rows("delete from derived.marks where project = $1", [project])
+    rows("insert into derived.marks values ($1, $2)", [project, mark])
+    rows(_BASELINES, [project, mark, BASELINE_RUNS])
