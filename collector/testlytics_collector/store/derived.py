@@ -37,7 +37,8 @@ create table derived.events (
     message_key integer            -- of the last attempt that failed and said why
 );
 
--- Sums over the runs in derived.folded, by month of the run's first upload (year * 12 + month - 1).
+-- Sums over the runs in derived.folded, by the month in which the run began in the variant
+-- (year * 12 + month - 1).
 create table derived.totals (
     test_key integer not null,
     variant_key integer not null,
@@ -49,7 +50,7 @@ create table derived.totals (
     skipped integer not null,
     timed integer not null,        -- attempts that passed and have a duration
     total_us bigint not null,      -- the sum of these
-    first_us bigint not null,      -- start of the first and of the last of the runs
+    first_us bigint not null,      -- start of the first and of the last of their uploads
     last_us bigint not null
 );
 
@@ -108,23 +109,25 @@ select
     count_if(v.skips > 0 and v.passes = 0 and v.failures = 0)::integer as skipped,
     sum(v.timed)::integer as timed,
     sum(v.total_us)::bigint as total_us,
-    min(r.run_us) as first_us,
-    max(r.run_us) as last_us
+    min(r.first_us) as first_us,
+    max(r.last_us) as last_us
 from verdict v
-join derived.run_months r using (run_key)
+join derived.suites r using (run_key, variant_key)
 group by v.test_key, v.variant_key, r.month
 """
 
 VIEWS = f"""
--- When a run began, as its first upload says.
-create or replace view derived.run_months as
+-- When a run in a variant began, and the last of its uploads.
+create or replace view derived.suites as
 select
     run_key,
-    arg_min(coalesce(started_us, ingested_us), upload_key) as run_us,
-    year(make_timestamp(run_us))::integer * 12 + month(make_timestamp(run_us))::integer - 1
+    variant_key,
+    min(coalesce(started_us, ingested_us)) as first_us,
+    max(coalesce(started_us, ingested_us)) as last_us,
+    year(make_timestamp(first_us))::integer * 12 + month(make_timestamp(first_us))::integer - 1
         as month
 from raw.uploads
-group by run_key;
+group by run_key, variant_key;
 
 -- What the totals do not hold yet.
 create or replace view derived.waiting as

@@ -16,7 +16,8 @@ History:
     2: notes, commits, and what follows from the facts (schema `derived`).
 """
 
-_FIRST = """
+TABLES = (
+    """
 create schema raw;
 
 -- What this file is: schema_version, created by which testlytics.
@@ -47,14 +48,7 @@ create table raw.variants (
 create table raw.runs (
     run_key integer not null,
     project varchar not null,
-    run_id varchar not null,
-    commit_id varchar,
-    tree_sha varchar,
-    dirty boolean,                 -- null: nobody looked
-    branch varchar,
-    pull_request varchar,
-    ci varchar,
-    ci_url varchar
+    run_id varchar not null
 );
 
 -- One delivery of results of a run: a shard, a matrix leg, a re-run, or all of it.
@@ -73,7 +67,14 @@ create table raw.uploads (
     complete boolean,              -- false: the writer died; null: the format cannot tell
     exit_status integer,
     attempts integer not null,
-    ingested_us bigint not null
+    ingested_us bigint not null,
+    commit_id varchar,
+    tree_sha varchar,
+    dirty boolean,                 -- null: nobody looked
+    branch varchar,
+    pull_request varchar,
+    ci varchar,
+    ci_url varchar
 );
 
 -- Why an attempt did not pass; each distinct text once.
@@ -99,9 +100,7 @@ create table raw.attempts (
     worker varchar,
     message_key integer
 );
-"""
 
-_SECOND = """
 -- What else attempts say of themselves.
 create table raw.notes (
     upload_key integer not null,
@@ -118,11 +117,35 @@ create table raw.commits (
     order_us bigint not null
 );
 """
-
-TABLES = _FIRST + _SECOND + derived.TABLES
+    + derived.TABLES
+)
 """All tables of a new store."""
 
-STEPS = {1: _SECOND + derived.TABLES}
+_MOVED = ("commit_id", "tree_sha", "dirty", "branch", "pull_request", "ci", "ci_url")
+
+STEPS = {
+    1: "".join(
+        (
+            *(
+                f"alter table raw.uploads add column {name} "
+                f"{'boolean' if name == 'dirty' else 'varchar'};\n"
+                for name in _MOVED
+            ),
+            "update raw.uploads set ",
+            ", ".join(f"{name} = r.{name}" for name in _MOVED),
+            " from raw.runs r where r.run_key = uploads.run_key;\n",
+            *(f"alter table raw.runs drop column {name};\n" for name in _MOVED),
+            """
+create table raw.notes (
+    upload_key integer not null, test_key integer not null, attempt integer not null,
+    kind varchar not null, name varchar not null, value varchar not null
+);
+create table raw.commits (commit_id varchar not null, order_us bigint not null);
+""",
+            derived.TABLES,
+        )
+    )
+}
 """What brings a store of a version to the next."""
 
 VIEWS = """
@@ -152,7 +175,16 @@ with delivered as (
         bool_and(coalesce(complete, true)) as complete,
         max(run_attempt) as run_attempts,
         count(*)::integer as uploads,
-        sum(attempts)::bigint as attempts
+        sum(attempts)::bigint as attempts,
+        -- What uploads disagree on is taken from the one that began first.
+        arg_min(
+            {'commit_id': commit_id, 'tree_sha': tree_sha, 'dirty': dirty},
+            (coalesce(started_us, ingested_us), upload_id)
+        ) filter (where commit_id is not null) as tested,
+        arg_min(branch, (coalesce(started_us, ingested_us), upload_id)) as branch,
+        arg_min(pull_request, (coalesce(started_us, ingested_us), upload_id)) as pull_request,
+        arg_min(ci, (coalesce(started_us, ingested_us), upload_id)) as ci,
+        arg_min(ci_url, (coalesce(started_us, ingested_us), upload_id)) as ci_url
     from raw.uploads
     group by run_key
 )
@@ -165,21 +197,22 @@ select
     ) as position,
     make_timestamp(d.started_us) as started_at,
     make_timestamp(d.ended_us) as ended_at,
-    r.commit_id as "commit",
-    r.tree_sha,
-    r.dirty,
-    case when r.dirty = false then coalesce(r.tree_sha, r.commit_id) end as sources,
-    r.branch,
-    r.pull_request,
-    r.ci,
-    r.ci_url,
+    d.tested.commit_id as "commit",
+    d.tested.tree_sha as tree_sha,
+    d.tested.dirty as dirty,
+    case when d.tested.dirty = false then coalesce(d.tested.tree_sha, d.tested.commit_id) end
+        as sources,
+    d.branch,
+    d.pull_request,
+    d.ci,
+    d.ci_url,
     d.complete,
     d.run_attempts,
     d.uploads,
     d.attempts
 from raw.runs r
 join delivered d using (run_key)
-left join raw.commits c using (commit_id);
+left join raw.commits c on c.commit_id = d.tested.commit_id;
 
 create or replace view main.tests as
 select project, test_id, family_of(test_id) as family from raw.tests;
@@ -202,9 +235,9 @@ select
     a.teardown_us / 1e6 as teardown_s,
     make_timestamp(a.started_us) as started_at,
     a.worker,
-    r.commit_id as "commit",
-    r.tree_sha,
-    r.branch
+    u.commit_id as "commit",
+    u.tree_sha,
+    u.branch
 from raw.attempts a
 join raw.uploads u using (upload_key)
 join raw.runs r using (run_key)

@@ -230,7 +230,8 @@ class Intake:
         copy = self._stored_copy(upload)
         if copy is not None and not self._is_newer(upload, copy):
             return Kept(stored=False, problems=[])
-        run_key, disagreements = self._run_key(upload)
+        run_key = self._run_key(upload)
+        disagreements = self._disagreements(upload, run_key)
         variant_key = self._variant_key(variant_text(upload.variant))
         suite = derived.Suite(run_key, variant_key)
         changed = {suite, copy.suite} if copy is not None else {suite}
@@ -263,8 +264,48 @@ class Intake:
             self._run(f"delete from raw.{table} where upload_key = $1", [copy.upload_key])  # noqa: S608
         return [Problem(f"Replaces an unfinished copy with {copy.attempts} attempts.")]
 
-    def _run_key(self, upload: Upload) -> tuple[int, list[Problem]]:
-        facts = [
+    def _run_key(self, upload: Upload) -> int:
+        known = self._rows(
+            "select run_key from raw.runs where project = $1 and run_id = $2",
+            [upload.project, upload.run_id],
+        )
+        if known:
+            return int(known[0][0])
+        key = self._next("runs")
+        self._run("insert into raw.runs values ($1, $2, $3)", [key, upload.project, upload.run_id])
+        return key
+
+    def _disagreements(self, upload: Upload, run_key: int) -> list[Problem]:
+        others = self._rows(
+            "select distinct commit_id from raw.uploads where run_key = $1 and commit_id <> $2",
+            [run_key, upload.commit],
+        )
+        return [
+            Problem(
+                f"Run {upload.run_id} was recorded with commit {other}, this file says "
+                f"{upload.commit}; the one that began first counts."
+            )
+            for (other,) in others
+        ]
+
+    def _add_upload(
+        self, upload: Upload, suite: derived.Suite, digest: str, form: str, now_us: int
+    ) -> None:
+        values = [
+            self._upload_key,
+            *suite,
+            upload.upload_id,
+            digest,
+            form,
+            upload.producer,
+            upload.run_attempt,
+            upload.shard,
+            upload.started_us,
+            upload.ended_us,
+            upload.complete,
+            upload.exit_status,
+            self.attempts,
+            now_us,
             upload.commit,
             upload.tree_sha,
             upload.dirty,
@@ -273,59 +314,8 @@ class Intake:
             upload.ci,
             upload.ci_url,
         ]
-        known = self._rows(
-            "select run_key, commit_id from raw.runs where project = $1 and run_id = $2",
-            [upload.project, upload.run_id],
-        )
-        if not known:
-            key = self._next("runs")
-            self._run(
-                "insert into raw.runs values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
-                [key, upload.project, upload.run_id, *facts],
-            )
-            return key, []
-        key, commit = known[0]
-        if commit is not None and upload.commit not in {None, commit}:
-            return key, [
-                Problem(
-                    f"Run {upload.run_id} was recorded with commit {commit}, this file says "
-                    f"{upload.commit}; the first was kept."
-                )
-            ]
-        self._run(
-            """update raw.runs set
-                   commit_id = coalesce(commit_id, $2), tree_sha = coalesce(tree_sha, $3),
-                   dirty = coalesce(dirty, $4), branch = coalesce(branch, $5),
-                   pull_request = coalesce(pull_request, $6), ci = coalesce(ci, $7),
-                   ci_url = coalesce(ci_url, $8)
-               where run_key = $1""",
-            [key, *facts],
-        )
-        return key, []
-
-    def _add_upload(
-        self, upload: Upload, suite: derived.Suite, digest: str, form: str, now_us: int
-    ) -> None:
-        self._run(
-            """insert into raw.uploads
-               values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)""",
-            [
-                self._upload_key,
-                *suite,
-                upload.upload_id,
-                digest,
-                form,
-                upload.producer,
-                upload.run_attempt,
-                upload.shard,
-                upload.started_us,
-                upload.ended_us,
-                upload.complete,
-                upload.exit_status,
-                self.attempts,
-                now_us,
-            ],
-        )
+        places = ", ".join(f"${number}" for number in range(1, len(values) + 1))
+        self._run(f"insert into raw.uploads values ({places})", values)  # noqa: S608 - placeholders
 
     def _add_tests(self) -> int:
         """Find the keys of the gathered tests, and make those that are missing.

@@ -57,7 +57,7 @@ READ = {
     "boost: output before the result": (
         (2, 0, 1, 1),
         (
-            '<testsuite><testcase name="a"><skipped/><system-out>x</system-out></testcase><testcase '
+            '<testsuite><testcase name="a"><skipped/><system-out/></testcase><testcase '
             'name="b"><system-out>y</system-out><error>z</error></testcase></testsuite>'
         ),
     ),
