@@ -5,8 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import cast
 
 import polars as pl
+
+from testlytics_analytics.histories import History, Run
+from testlytics_analytics.status import Judged, StatusOptions, judge
 
 START_US = 1_780_000_000_000_000
 HOUR_US = 3_600_000_000
@@ -114,6 +118,22 @@ def series(
         }
         for position, letter in enumerate(letters)
     ]
+
+
+def judged(*rows: list[dict[str, object]], options: StatusOptions | None = None) -> list[Judged]:
+    """Judge several series as `status.judge` does, over the runs that they name."""
+    runs: dict[int, Run] = {}
+    histories: dict[tuple[str, str, str], tuple[list[int], str]] = {}
+    for row in (row for some in rows for row in some):
+        step = cast("int", row["position"])
+        commit, sources = cast("str", row["commit"]), cast("str | None", row["sources"])
+        runs[step] = Run(str(row["run_id"]), commit, sources)
+        key = (str(row["project"]), str(row["test_id"]), str(row["variant"]))
+        steps, letters = histories.get(key, ([], ""))
+        letter = next(one for one, word in _VERDICTS.items() if word == row["verdict"])
+        histories[key] = ([*steps, step], letters + letter)
+    some_histories = [History(*key, *told) for key, told in histories.items()]
+    return judge(some_histories, [runs[step] for step in range(len(runs))], options)
 
 
 def frame(*rows: list[dict[str, object]]) -> pl.DataFrame:

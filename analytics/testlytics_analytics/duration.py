@@ -39,33 +39,6 @@ class DurationOptions:
     trusted_s: float = 0.1
 
 
-def durations(verdicts: pl.DataFrame) -> pl.DataFrame:
-    """Summarise the durations of passed attempts.
-
-    Args:
-        verdicts: Columns of `frames.VERDICTS`, any order of rows.
-
-    Returns:
-        One row per series that has a duration, sorted by project, test_id, variant: `samples`
-        (u32), `median_s`, `p95_s` (linear interpolation), `variance_s2` (null with one sample),
-        `total_s`, `newest_s` (f64, seconds).
-    """
-    value = pl.col("duration_s")
-    return (
-        _measured(verdicts)
-        .group_by(KEY)
-        .agg(
-            pl.len().alias("samples"),
-            value.median().alias("median_s"),
-            value.quantile(0.95, interpolation="linear").alias("p95_s"),
-            value.var().alias("variance_s2"),
-            value.sum().alias("total_s"),
-            value.sort_by("step").last().alias("newest_s"),
-        )
-        .sort(KEY)
-    )
-
-
 def slower(verdicts: pl.DataFrame, options: DurationOptions | None = None) -> pl.DataFrame:
     """Compare each test's newest duration with its baseline.
 

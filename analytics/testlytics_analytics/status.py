@@ -7,11 +7,12 @@ one change from passing to failing is a break and not a flake.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
 
-import polars as pl
-
-from testlytics_analytics.frames import KEY, checked
+from testlytics_analytics.histories import FAILED, FLAKY, PASSED, SKIPPED, History, Run
 from testlytics_analytics.interval import wilson
 
 
@@ -40,128 +41,150 @@ class StatusOptions:
     settled: int = 10
 
 
-def judge(verdicts: pl.DataFrame, options: StatusOptions | None = None) -> pl.DataFrame:
+class Judged(NamedTuple):
+    """The status of one test in one variant, with its evidence.
+
+    Attributes:
+        project: Namespace of the test.
+        test_id: The test.
+        variant: The variant.
+        runs: Runs with a verdict passed, failed or flaky.
+        passed: … of which passed.
+        failed: … of which failed.
+        flaky: … of which flaky: failed and passed in one run.
+        skipped: Runs in which the test was only skipped.
+        failure_rate: (failed + flaky) / runs; None without runs.
+        low: Lower bound of its 95 % interval (Wilson); None without runs.
+        high: Upper bound; None without runs.
+        flips: Changes between passing and not, run to run.
+        disagreements: Sources on which it both passed and failed.
+        failing_streak: Failed runs in a row up to the newest one.
+        last_verdict: passed, failed or flaky, of the newest run with one; None without runs.
+        failing_since: Run id of the streak's first run; None without a streak.
+        failing_commit: Its commit; None without a streak or where unknown.
+        passing_commit: Commit of the last run before the streak; None likewise.
+        simple_flaky: The reference rule: low < failure_rate < high over enough runs.
+        status: flaky, broken, stable or unknown.
+    """
+
+    project: str
+    test_id: str
+    variant: str
+    runs: int
+    passed: int
+    failed: int
+    flaky: int
+    skipped: int
+    failure_rate: float | None
+    low: float | None
+    high: float | None
+    flips: int
+    disagreements: int
+    failing_streak: int
+    last_verdict: str | None
+    failing_since: str | None
+    failing_commit: str | None
+    passing_commit: str | None
+    simple_flaky: bool
+    status: str
+
+
+_WORDS = {PASSED: "passed", FAILED: "failed", FLAKY: "flaky"}
+
+
+def judge(
+    histories: Iterable[History], runs: Sequence[Run], options: StatusOptions | None = None
+) -> list[Judged]:
     """Judge each test and variant over the runs given.
 
     Args:
-        verdicts: Columns of `frames.VERDICTS`, any order of rows.
+        histories: Any order.
+        runs: What the steps of the histories refer to.
         options: Constants; the defaults where None.
 
     Returns:
-        One row per series, sorted by project, test_id, variant:
-
-        ================= ===== ========================================================
-        runs              u32   runs with a verdict passed, failed or flaky
-        passed            u32   … of which passed
-        failed            u32   … of which failed
-        flaky             u32   … of which flaky: failed and passed in one run
-        skipped           u32   runs in which the test was only skipped
-        failure_rate      f64   (failed + flaky) / runs; null without runs
-        low, high         f64   its 95 % interval (Wilson); null without runs
-        flips             u32   changes between passing and not, run to run
-        disagreements     u32   sources on which it both passed and failed
-        failing_streak    u32   failed runs in a row up to the newest one
-        last_verdict      str   of the newest run with one; null without runs
-        failing_since     str   run id of the streak's first run; null without a streak
-        failing_commit    str   its commit; null without a streak or where unknown
-        passing_commit    str   commit of the last run before the streak; null likewise
-        simple_flaky      bool  the reference rule: low < failure_rate < high over enough runs
-        status            str   flaky, broken, stable or unknown
-        ================= ===== ========================================================
+        One entry per history, sorted by project, test_id, variant.
     """
     options = options or StatusOptions()
-    rows = checked(verdicts)
-    seen = rows.filter(pl.col("verdict").is_in(["passed", "failed", "flaky"])).with_columns(
-        (pl.col("verdict") != "passed").alias("bad")
+    return sorted((_judged(one, runs, options) for one in histories), key=lambda one: one[:3])
+
+
+def _judged(history: History, runs: Sequence[Run], options: StatusOptions) -> Judged:
+    told = [
+        (step, letter)
+        for step, letter in zip(history.steps, history.verdicts, strict=True)
+        if letter in _WORDS
+    ]
+    letters = "".join(letter for _, letter in told)
+    counts = {word: letters.count(letter) for letter, word in _WORDS.items()}
+    bad = counts["failed"] + counts["flaky"]
+    streak = len(letters) - len(letters.rstrip(FAILED))
+    rate = bad / len(letters) if letters else None
+    low, high = wilson(bad, len(letters)) or (None, None)
+    first = runs[told[-streak][0]] if streak else None
+    before = runs[told[-streak - 1][0]] if 0 < streak < len(told) else None
+    good = [letter == PASSED for letter in letters]
+    flips = sum(one is not other for one, other in pairwise(good))
+    disagreements = _disagreements(told, runs)
+    simple = (
+        rate is not None and options.low < rate < options.high and len(letters) > options.more_than
     )
-    judged = (
-        rows.group_by(KEY)
-        .agg((pl.col("verdict") == "skipped").sum().alias("skipped"))
-        .join(_counted(seen), on=KEY, how="left")
-        .join(_disagreements(seen), on=KEY, how="left")
-        .join(_streaks(seen), on=KEY, how="left")
-        .with_columns(
-            pl.col(
-                "runs", "passed", "failed", "flaky", "flips", "disagreements", "failing_streak"
-            ).fill_null(0)
-        )
-    )
-    return _with_status(judged, options).sort(KEY)
-
-
-def _counted(seen: pl.DataFrame) -> pl.DataFrame:
-    def of(verdict: str) -> pl.Expr:
-        return (pl.col("verdict") == verdict).sum().alias(verdict)
-
-    return seen.group_by(KEY).agg(
-        pl.len().alias("runs"),
-        of("passed"),
-        of("failed"),
-        of("flaky"),
-        (pl.col("bad").sort_by("step").cast(pl.Int8).diff() != 0).sum().alias("flips"),
-        pl.col("verdict").sort_by("step").last().alias("last_verdict"),
-    )
-
-
-def _disagreements(seen: pl.DataFrame) -> pl.DataFrame:
-    """Count, per series, the sources that saw both a pass and a failure."""
-    return (
-        seen.filter(pl.col("sources").is_not_null())
-        .group_by(*KEY, "sources")
-        .agg(both=(pl.col("passes") > 0).any() & (pl.col("failures") > 0).any())
-        .group_by(KEY)
-        .agg(pl.col("both").sum().alias("disagreements"))
+    proven = disagreements > 0 or counts["flaky"] > 0
+    if _is_broken(
+        len(letters), bad, streak, options, never_passed=counts["failed"] == len(letters)
+    ):
+        status = "broken"
+    elif proven or (simple and flips >= options.flips):
+        status = "flaky"
+    elif is_settled(len(letters), options) and not streak:
+        status = "stable"
+    else:
+        status = "unknown"
+    return Judged(
+        history.project,
+        history.test_id,
+        history.variant,
+        runs=len(letters),
+        passed=counts["passed"],
+        failed=counts["failed"],
+        flaky=counts["flaky"],
+        skipped=history.verdicts.count(SKIPPED),
+        failure_rate=rate,
+        low=low,
+        high=high,
+        flips=flips,
+        disagreements=disagreements,
+        failing_streak=streak,
+        last_verdict=_WORDS[letters[-1]] if letters else None,
+        failing_since=first.run_id if first else None,
+        failing_commit=first.commit if first else None,
+        passing_commit=before.commit if before else None,
+        simple_flaky=simple,
+        status=status,
     )
 
 
-def _streaks(seen: pl.DataFrame) -> pl.DataFrame:
-    """Find the failed runs in a row at the end of each series."""
-    last_good = pl.col("step").filter(pl.col("verdict") != "failed").max()
-    marked = seen.with_columns(last_good.over(KEY).fill_null(-1).alias("good_step"))
-    streak = (
-        marked.filter(pl.col("step") > pl.col("good_step"))
-        .group_by(KEY)
-        .agg(
-            pl.len().alias("failing_streak"),
-            pl.col("run_id").sort_by("step").first().alias("failing_since"),
-            pl.col("commit").sort_by("step").first().alias("failing_commit"),
-        )
-    )
-    before = marked.filter(pl.col("step") == pl.col("good_step")).select(
-        *KEY, pl.col("commit").alias("passing_commit")
-    )
-    return streak.join(before, on=KEY, how="left")
+def is_settled(runs: int, options: StatusOptions | None = None) -> bool:
+    """Tell whether a test that did not fail in so many runs is stable, and not unknown."""
+    return runs >= (options or StatusOptions()).settled
 
 
-def _with_status(judged: pl.DataFrame, options: StatusOptions) -> pl.DataFrame:
-    bad = pl.col("failed") + pl.col("flaky")
-    low, high = wilson(bad, pl.col("runs"))
-    rate = pl.when(pl.col("runs") > 0).then(bad / pl.col("runs"))
-    before = (pl.col("runs") - pl.col("failing_streak")).cast(pl.Float64)
+def _disagreements(told: Sequence[tuple[int, str]], runs: Sequence[Run]) -> int:
+    """Count the sources that saw both a pass and a failure."""
+    seen: dict[str, set[bool]] = {}
+    for step, letter in told:
+        sources = runs[step].sources
+        if sources is not None:
+            both = {True, False} if letter == FLAKY else {letter == PASSED}
+            seen.setdefault(sources, set()).update(both)
+    return sum(len(both) == 2 for both in seen.values())
+
+
+def _is_broken(
+    runs: int, bad: int, streak: int, options: StatusOptions, *, never_passed: bool
+) -> bool:
+    if streak < options.streak:
+        return False
     # Half a failure more than were seen: a rate of exactly zero would make any failure a break.
-    usual = (bad - pl.col("failing_streak") + 0.5) / (before + 1)
-    never_passed = (pl.col("passed") + pl.col("flaky")) == 0
-    broken = (pl.col("failing_streak") >= options.streak) & (
-        never_passed | (usual ** pl.col("failing_streak") < options.chance)
-    )
-    proven = (pl.col("disagreements") > 0) | (pl.col("flaky") > 0)
-    by_history = pl.col("simple_flaky") & (pl.col("flips") >= options.flips)
-    settled = (pl.col("runs") >= options.settled) & (pl.col("failing_streak") == 0)
-    return (
-        judged.with_columns(rate.alias("failure_rate"), low.alias("low"), high.alias("high"))
-        .with_columns(
-            simple_flaky=(
-                pl.col("failure_rate").is_between(options.low, options.high, closed="none")
-                & (pl.col("runs") > options.more_than)
-            ).fill_null(value=False)
-        )
-        .with_columns(
-            status=pl.when(broken)
-            .then(pl.lit("broken"))
-            .when(proven | by_history)
-            .then(pl.lit("flaky"))
-            .when(settled)
-            .then(pl.lit("stable"))
-            .otherwise(pl.lit("unknown"))
-        )
-    )
+    usual = (bad - streak + 0.5) / (runs - streak + 1)
+    return never_passed or float(usual**streak) < options.chance

@@ -5,7 +5,7 @@ Heavy libraries are imported when a function is called, not before.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from testlytics_collector.formats.interface import Limits
     from testlytics_collector.ingest import FileResult, Stated
     from testlytics_collector.store.reader import Window
+    from testlytics_collector.store.windowed import WindowReader
 
 SECTIONS = ("flaky", "broken", "slowest", "fastest", "regressions")
 """The lists a report can hold, in the order they are shown."""
@@ -113,6 +114,7 @@ def report(
     *,
     sections: Iterable[str] = (),
     sort: str = "median",
+    limits: Mapping[str, int | None] | None = None,
     wait_s: float = 10.0,
 ) -> Report:
     """Judge the tests of a window and report on them.
@@ -120,8 +122,10 @@ def report(
     Args:
         store: The store's file.
         window: Which runs to look at.
-        sections: Names from `SECTIONS`.
+        sections: Names from `SECTIONS`; without any the summary alone, which then also says how
+            many tests got slower.
         sort: How the slowest and fastest are ordered: `median`, `p95` or `total`.
+        limits: At most this many of the slowest and the fastest, by section; all where None.
         wait_s: How long to wait for a writer, in seconds.
 
     Raises:
@@ -129,30 +133,38 @@ def report(
         StoreError: The store cannot be opened or read.
     """
     from testlytics.report import sections as build
-    from testlytics_analytics import duration, status
+    from testlytics_analytics import status
+    from testlytics_analytics.histories import History, Run
     from testlytics_collector.store.store import open_store
 
-    with open_store(store, wait_s=wait_s) as opened:
-        runs, verdicts = opened.runs(window), opened.verdicts(window)
-    if runs.is_empty():
-        raise _no_runs(store)
-    judged, compared = status.judge(verdicts), duration.slower(verdicts)
+    wanted = [name for name in SECTIONS if name in set(sections)]
+    made: dict[str, Section] = {}
+    with open_store(store, wait_s=wait_s) as opened, opened.window(window) as asked:
+        runs = asked.runs()
+        if not runs:
+            raise _no_runs(store)
+        told = [Run(run.run_id, run.commit, run.sources) for run in runs]
+        judged = status.judge((History(*one) for one in asked.histories()), told)
+        calm = asked.calm(status.StatusOptions().settled)
+        for name in {"slowest", "fastest"}.intersection(wanted):
+            slowest = name == "slowest"
+            timed = asked.speeds(order=sort, slowest=slowest, limit=(limits or {}).get(name))
+            made[name] = build.speed_section(timed, slowest=slowest, sort=sort)
+        if not wanted or "regressions" in wanted:
+            made["regressions"] = _regressions(asked)
+    made["flaky"] = build.flaky_section(judged)
+    made["broken"] = build.broken_section(judged)
+    summary, lines = build.summarise(runs, judged, calm, made.get("regressions"))
+    return build.Report(summary, lines, [made[name] for name in wanted])
+
+
+def _regressions(asked: WindowReader) -> Section:
+    from testlytics.report import sections as build
+    from testlytics_analytics import duration
+
     options = duration.DurationOptions()
-    regressions = build.regression_section(compared, options.samples)
-    summary, lines = build.summarise(runs, judged, len(regressions.rows))
-
-    def made(name: str) -> Section:
-        if name == "flaky":
-            return build.flaky_section(judged)
-        if name == "broken":
-            return build.broken_section(judged)
-        if name == "regressions":
-            return regressions
-        timed = duration.durations(verdicts)
-        return build.speed_section(timed, slowest=name == "slowest", sort=sort)
-
-    wanted = set(sections)
-    return build.Report(summary, lines, [made(name) for name in SECTIONS if name in wanted])
+    verdicts, series = asked.slower(factor=options.factor, samples=options.samples)
+    return build.regression_section(duration.slower(verdicts), series, options.samples)
 
 
 def _no_runs(store: Path) -> NotFoundError:

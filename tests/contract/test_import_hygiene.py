@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+from tests.command import command
+from tests.factories import attempt, run_file
 
 HEAVY = {"duckdb", "polars", "pyarrow", "numpy", "pandas"}
 
@@ -44,6 +48,29 @@ def test_help_is_light(arguments: list[str]) -> None:
         "try:\n    main()\nexcept SystemExit:\n    pass"
     )
     assert modules_after(code) & HEAVY == set()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["ingest", "a.jsonl", "--store", "h.duckdb"],
+        ["report", "--flaky", "--broken", "--store", "h.duckdb"],
+        ["report", "--slowest", "--fastest", "--store", "h.duckdb"],
+        ["doctor", "--store", "h.duckdb"],
+    ],
+)
+def test_the_usual_commands_load_nothing_that_they_do_not_need(
+    arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run_file(tmp_path / "a.jsonl", [attempt(), attempt("b", "failed")])
+    command("ingest", "a.jsonl", "--store", "h.duckdb", cwd=tmp_path)
+    code = (
+        f"import sys; sys.argv = ['testlytics', *{arguments!r}]\n"
+        "from testlytics.cli.main import main\n"
+        "try:\n    main()\nexcept SystemExit as ended:\n    assert not ended.code, ended.code"
+    )
+    assert modules_after(code) & (HEAVY - {"duckdb"} | {"rich"}) == set()
 
 
 def test_no_pyarrow_pandas_or_numpy_is_needed() -> None:

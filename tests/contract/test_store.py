@@ -15,7 +15,7 @@ from testlytics_collector.ingest import FileResult, Stated, ingest
 from testlytics_collector.store.reader import Window
 from testlytics_collector.store.schema import SCHEMA_VERSION
 from testlytics_collector.store.store import open_store
-from tests.factories import attempt, end, header, history, lines, run_file
+from tests.factories import HOUR_US, START_US, attempt, end, header, history, lines, run_file
 
 
 def take_in(store: Path, *paths: Path, stated: Stated | None = None) -> list[FileResult]:
@@ -191,11 +191,15 @@ def test_window_takes_the_newest_runs_by_their_start(store: Path, tmp_path: Path
     files = history(tmp_path, {"t": "PPPPP"})
     take_in(store, *reversed(files))
     with open_store(store) as opened:
-        assert opened.runs(Window(last=2))["run_id"].to_list() == ["run-3", "run-4"]
-        assert opened.runs(Window(branch="no")).is_empty()
-        assert opened.runs(Window(project="no")).is_empty()
-        since = opened.runs(Window())["started_at"].dt.timestamp("us")[3]
-        assert opened.runs(Window(since_us=since)).height == 2
+
+        def runs(window: Window) -> list[str]:
+            with opened.window(window) as asked:
+                return [run.run_id for run in asked.runs()]
+
+        assert runs(Window(last=2)) == ["run-3", "run-4"]
+        assert runs(Window(branch="no")) == []
+        assert runs(Window(project="no")) == []
+        assert runs(Window(since_us=START_US + 3 * HOUR_US)) == ["run-3", "run-4"]
         assert isinstance(opened.verdicts(Window()), pl.DataFrame)
 
 
@@ -281,8 +285,8 @@ def test_a_store_can_be_moved(store: Path, tmp_path: Path) -> None:
     moved = tmp_path / "with space" / "päth.db"
     moved.parent.mkdir()
     shutil.move(store, moved)
-    with open_store(moved) as opened:
-        assert opened.runs(Window()).height == 1
+    with open_store(moved) as opened, opened.window(Window()) as asked:
+        assert len(asked.runs()) == 1
 
 
 @pytest.mark.parametrize(

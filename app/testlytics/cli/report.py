@@ -94,7 +94,14 @@ def report(
         since_us=instant_us(since),
         last=last,
     )
-    told = api.report(store_path(store), window, sections=wanted, sort=sort.value, wait_s=wait)
+    told = api.report(
+        store_path(store),
+        window,
+        sections=wanted,
+        sort=sort.value,
+        limits={name: _rows(name, limit, format_) for name in wanted},
+        wait_s=wait,
+    )
     told = replace(told, sections=[s.cut(_rows(s.name, limit, format_)) for s in told.sections])
     if format_ is Format.JSON:
         _output.write(render.as_json(told))

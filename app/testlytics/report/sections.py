@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import polars as pl
+
+    from testlytics_analytics.status import Judged
+    from testlytics_collector.store.speeds import Speeds
+    from testlytics_collector.store.windowed import Calm, RunRow
 
 Row = dict[str, Any]
 
@@ -118,9 +123,10 @@ def _name(rows: list[Row]) -> Column:
     return Column("test", text)
 
 
-def flaky_section(judged: pl.DataFrame) -> Section:
+def flaky_section(judged: Sequence[Judged]) -> Section:
     """List the flaky tests, those that fail most often first."""
-    rows = _of_status(judged, "flaky", "failure_rate")
+    found = [one for one in judged if one.status == "flaky"]
+    rows = [one._asdict() for one in sorted(found, key=lambda one: -(one.failure_rate or 0))]
     columns = (
         Column("fails", lambda r: percent(r["failure_rate"]), right=True),
         Column(
@@ -133,9 +139,10 @@ def flaky_section(judged: pl.DataFrame) -> Section:
     return Section("flaky", "Flaky tests", rows, columns, "No flaky tests.")
 
 
-def broken_section(judged: pl.DataFrame) -> Section:
+def broken_section(judged: Sequence[Judged]) -> Section:
     """List the broken tests, those that broke last first."""
-    rows = _of_status(judged, "broken", "failing_streak", descending=False)
+    found = [one for one in judged if one.status == "broken"]
+    rows = [one._asdict() for one in sorted(found, key=lambda one: one.failing_streak)]
     columns = (
         Column("failed runs", lambda r: str(r["failing_streak"]), right=True),
         Column("since", lambda r: commit(r["failing_commit"])),
@@ -145,29 +152,15 @@ def broken_section(judged: pl.DataFrame) -> Section:
     return Section("broken", "Broken tests", rows, columns, "No broken tests.")
 
 
-def _of_status(
-    judged: pl.DataFrame, status: str, order: str, *, descending: bool = True
-) -> list[Row]:
-    import polars as pl
-
-    found = judged.filter(pl.col("status") == status)
-    return found.sort(
-        order, "project", "test_id", "variant", descending=[descending, False, False, False]
-    ).to_dicts()
-
-
-def speed_section(timed: pl.DataFrame, *, slowest: bool, sort: str) -> Section:
+def speed_section(timed: Speeds, *, slowest: bool, sort: str) -> Section:
     """List the slowest or the fastest tests.
 
     Args:
-        timed: What `duration.durations` gives.
+        timed: What `WindowReader.speeds` gives.
         slowest: The slowest first, or the fastest first.
         sort: By `median`, `p95` or `total`.
     """
-    ordered = timed.sort(
-        f"{sort}_s", "project", "test_id", "variant", descending=[slowest, False, False, False]
-    )
-    rows = ordered.to_dicts()
+    rows = timed.rows
     columns = (
         Column("median", lambda r: seconds(r["median_s"]), right=True),
         Column("p95", lambda r: seconds(r["p95_s"]), right=True),
@@ -177,14 +170,16 @@ def speed_section(timed: pl.DataFrame, *, slowest: bool, sort: str) -> Section:
     )
     name = "slowest" if slowest else "fastest"
     empty = "No durations: no test has passed yet."
-    return Section(name, f"{name.capitalize()} tests, by {sort}", rows, columns, empty)
+    title = f"{name.capitalize()} tests, by {sort}"
+    return Section(name, title, rows, columns, empty, timed.series - len(rows))
 
 
-def regression_section(compared: pl.DataFrame, samples: int) -> Section:
+def regression_section(compared: pl.DataFrame, series: int, samples: int) -> Section:
     """List the tests that got slower, the largest increase first.
 
     Args:
         compared: What `duration.slower` gives.
+        series: How many tests and variants have a baseline.
         samples: How many durations a baseline needs.
     """
     import polars as pl
@@ -207,35 +202,40 @@ def regression_section(compared: pl.DataFrame, samples: int) -> Section:
     )
     empty = (
         "No test got slower."
-        if compared.height
+        if series
         else f"No baseline yet: a test needs {samples} passed runs and one more."
     )
     return Section("regressions", "Slower tests", rows, columns, empty)
 
 
-def summarise(runs: pl.DataFrame, judged: pl.DataFrame, regressions: int) -> tuple[Row, list[str]]:
-    """Say what the window holds, as values and as sentences."""
-    import polars as pl
+def summarise(
+    runs: Sequence[RunRow], judged: Sequence[Judged], calm: Calm, slower: Section | None
+) -> tuple[Row, list[str]]:
+    """Say what the window holds, as values and as sentences.
 
-    by_status = dict(judged.group_by("status").len().iter_rows())
-    newest = runs.row(-1, named=True)
-    failing = judged.filter(pl.col("last_verdict") == "failed").height
+    Args:
+        runs: Its runs, at least one.
+        judged: The tests that failed in it.
+        calm: How many there are of the others.
+        slower: The regressions, None where nobody asked for them.
+    """
+    status = Counter(one.status for one in judged)
     summary: Row = {
-        "runs": runs.height,
-        "commits": runs["commit"].drop_nulls().n_unique(),
-        "tests": judged.select("project", "test_id").n_unique(),
-        "attempts": int(runs["attempts"].sum()),
-        "incomplete_runs": int((~runs["complete"]).sum()),
-        "first_run_at": _instant(runs["started_at"].min()),
-        "last_run_at": _instant(runs["started_at"].max()),
-        "last_run_id": newest["run_id"],
-        "last_commit": newest["commit"],
-        "flaky": by_status.get("flaky", 0),
-        "broken": by_status.get("broken", 0),
-        "stable": by_status.get("stable", 0),
-        "unknown": by_status.get("unknown", 0),
-        "failing": failing,
-        "slower": regressions,
+        "runs": len(runs),
+        "commits": len({run.commit for run in runs if run.commit is not None}),
+        "tests": calm.tests,
+        "attempts": sum(run.attempts for run in runs),
+        "incomplete_runs": sum(not run.complete for run in runs),
+        "first_run_at": min(run.started_at for run in runs),
+        "last_run_at": max(run.started_at for run in runs),
+        "last_run_id": runs[-1].run_id,
+        "last_commit": runs[-1].commit,
+        "flaky": status["flaky"],
+        "broken": status["broken"],
+        "stable": status["stable"] + calm.settled,
+        "unknown": status["unknown"] + calm.unsettled,
+        "failing": sum(one.last_verdict == "failed" for one in judged),
+        "slower": None if slower is None else len(slower.rows) + slower.left_out,
     }
     return summary, _sentences(summary)
 
@@ -246,10 +246,12 @@ def _sentences(summary: Row) -> list[str]:
         (
             f"{count(summary['tests'], 'test')} in {count(summary['runs'], 'run')}"
             f" of {count(summary['commits'], 'commit')},"
-            f" {summary['first_run_at'] or '?'} to {summary['last_run_at'] or '?'} UTC"
+            f" {summary['first_run_at']} to {summary['last_run_at']} UTC"
         ),
         "   ".join(
-            f"{summary[name]} {name}" for name in ("flaky", "broken", "slower", "stable", "unknown")
+            f"{summary[name]} {name}"
+            for name in ("flaky", "broken", "slower", "stable", "unknown")
+            if summary[name] is not None
         ),
     ]
     if summary["incomplete_runs"]:
@@ -257,7 +259,3 @@ def _sentences(summary: Row) -> list[str]:
     if summary["unknown"]:
         lines.append("unknown: too few runs to tell, or only skipped.")
     return lines
-
-
-def _instant(value: Any) -> str | None:  # noqa: ANN401 - polars gives a wide type
-    return None if value is None else value.strftime("%Y-%m-%d %H:%M:%S")

@@ -88,7 +88,6 @@ where project = coalesce($1, project)
 qualify $5 is null
      or row_number() over (partition by project order by position desc) <= $5
 """
-_RUNS = "select * from windowed order by project, position"
 _VERDICTS = """
 select v.project, v.test_id, v.variant, v.run_id, w.position, w.commit, w.sources, v.verdict,
        v.passes, v.failures, v.duration_s
@@ -129,7 +128,7 @@ def run_attempts(
         A suite for each run and variant, oldest run first, with its attempts: sorted by test id,
         those of one test in the order they were made.
     """
-    _select(connection, window)
+    select_window(connection, window)
     wanted = variant_text(window.variant).split(",") if window.variant else []
     for project, _, run_id, variant_key, variant, started_us in connection.execute(
         _SUITES
@@ -157,15 +156,6 @@ def run_attempts(
         )
 
 
-def run_frame(connection: duckdb.DuckDBPyConnection, window: Window) -> pl.DataFrame:
-    """Return the runs of a window.
-
-    Returns:
-        The columns of the view `runs`, oldest first within each project.
-    """
-    return _frame(connection, _RUNS, window)
-
-
 def verdict_frame(connection: duckdb.DuckDBPyConnection, window: Window) -> pl.DataFrame:
     """Return the verdicts of a window's runs, with what the analytics need to judge them.
 
@@ -189,10 +179,11 @@ def _of_variant(frame: pl.DataFrame, wanted: dict[str, str]) -> pl.DataFrame:
 def _frame(connection: duckdb.DuckDBPyConnection, sql: str, window: Window) -> pl.DataFrame:
     import polars as pl
 
-    _select(connection, window)
+    select_window(connection, window)
     return pl.DataFrame(connection.sql(sql))
 
 
-def _select(connection: duckdb.DuckDBPyConnection, window: Window) -> None:
+def select_window(connection: duckdb.DuckDBPyConnection, window: Window) -> None:
+    """Put the runs of a window into the temporary table `windowed`, with the view's columns."""
     values = [window.project, window.branch, window.since_us, window.run_id, window.last]
     connection.execute(_WINDOW, values).fetchall()

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from testlytics_collector.records import Attempt, Upload
-from testlytics_collector.store import derived, reader
+from testlytics_collector.store import archive, derived, facts, reader
 from testlytics_collector.store.connection import connect, translated
 from testlytics_collector.store.reader import Suite, Window
 from testlytics_collector.store.schema import SCHEMA_VERSION
+from testlytics_collector.store.windowed import WindowReader
 from testlytics_collector.store.writer import Intake, Kept
 
 if TYPE_CHECKING:
@@ -39,10 +40,19 @@ class Store:
         with translated(self.path), Intake(self._connection, project) as intake:
             yield intake
 
-    def keep(self, intake: Intake, upload: Upload, *, digest: str, form: str, now_us: int) -> Kept:
+    def keep(
+        self,
+        intake: Intake,
+        upload: Upload,
+        *,
+        digest: str,
+        form: str,
+        now_us: int,
+        content: str | None = None,
+    ) -> Kept:
         """Make what the intake holds part of the store, wholly or not at all."""
         with translated(self.path):
-            return intake.keep(upload, digest=digest, form=form, now_us=now_us)
+            return intake.keep(upload, digest=digest, form=form, now_us=now_us, content=content)
 
     def stored_run(
         self, digest: str, *, project: str | None, run_id: str | None, run_attempt: int | None
@@ -57,10 +67,11 @@ class Store:
                 run_attempt=run_attempt,
             )
 
-    def runs(self, window: Window) -> pl.DataFrame:
-        """Return the runs of a window; see `reader.run_frame`."""
+    @contextlib.contextmanager
+    def window(self, window: Window) -> Iterator[WindowReader]:
+        """Ask about a window of runs; one at a time."""
         with translated(self.path):
-            return reader.run_frame(self._connection, window)
+            yield WindowReader(self._connection, window)
 
     def attempts(self, window: Window) -> Iterator[tuple[Suite, list[Attempt]]]:
         """Yield all attempts of each run and variant; see `reader.run_attempts`."""
@@ -71,6 +82,33 @@ class Store:
         """Return the verdicts of a window's runs; see `reader.verdict_frame`."""
         with translated(self.path):
             return reader.verdict_frame(self._connection, window)
+
+    def run_files(self, window: Window) -> dict[str, int]:
+        """Name the archive files of a window's runs; see `archive.run_files`."""
+        with translated(self.path):
+            return archive.run_files(self._connection, window)
+
+    def write_run(self, run_key: int, path: Path) -> None:
+        """Write the facts of one run to an archive file."""
+        with translated(self.path):
+            self.gather(run_key)
+            facts.write(self._rows, path)
+
+    def gather(self, run_key: int) -> None:
+        """Gather the facts of one run in the temporary table `facts`."""
+        found = self._rows("select upload_key from raw.uploads where run_key = $1", [run_key])
+        facts.gather(self._rows, [key for (key,) in found])
+
+    def note_order(self, commit: str, order_us: int) -> None:
+        """Take over where a commit stands in the history; of two places the later is right."""
+        with translated(self.path):
+            known = self._rows("select order_us from raw.commits where commit_id = $1", [commit])
+            if not known:
+                self._rows("insert into raw.commits values ($1, $2)", [commit, order_us])
+            elif known[0][0] < order_us:
+                self._rows(
+                    "update raw.commits set order_us = $2 where commit_id = $1", [commit, order_us]
+                )
 
     def differences(self, *, mend: bool) -> dict[str, int]:
         """Compare what follows from the facts with what is kept of it.

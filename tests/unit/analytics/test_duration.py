@@ -2,32 +2,14 @@
 
 from __future__ import annotations
 
-import statistics
-
 import pytest
 
-from testlytics_analytics.duration import durations, slower
+from testlytics_analytics.duration import slower
 from tests.factories import frame, series
 
 
 def compared(values: list[float]) -> dict[str, object]:
     return slower(frame(series("t", "P" * len(values), durations=values))).row(0, named=True)
-
-
-def test_summary_agrees_with_the_standard_library() -> None:
-    values = [0.1, 0.2, 0.4, 0.8, 0.3]
-    row = durations(frame(series("t", "PPPPP", durations=values))).row(0, named=True)
-    assert row["samples"] == 5
-    assert row["median_s"] == pytest.approx(statistics.median(values))
-    assert row["variance_s2"] == pytest.approx(statistics.variance(values))
-    assert row["total_s"] == pytest.approx(sum(values))
-    assert row["newest_s"] == 0.3
-    # Linear interpolation: 0.95 * 4 = 3.8 between the 4th and the 5th value.
-    assert row["p95_s"] == pytest.approx(0.4 + 0.8 * 0.4)
-
-
-def test_failed_runs_have_no_duration() -> None:
-    assert durations(frame(series("t", "FFF"))).is_empty()
 
 
 def test_baseline_is_the_median_of_the_runs_before_the_newest() -> None:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import polars as pl
 import pytest
 
+from testlytics_analytics.interval import wilson
 from testlytics_analytics.status import StatusOptions, judge
-from tests.factories import frame, series
+from tests.factories import judged, series
 
 
 def status_of(letters: str, *, runs_per_commit: int = 1) -> str:
-    row = judge(frame(series("t", letters, runs_per_commit=runs_per_commit))).row(0, named=True)
-    return str(row["status"])
+    row = judged(series("t", letters, runs_per_commit=runs_per_commit))[0]
+    return row.status
 
 
 @pytest.mark.parametrize(
@@ -41,22 +41,21 @@ def test_pass_and_fail_on_the_same_sources_is_proof_across_runs() -> None:
 
 
 def test_unknown_sources_prove_nothing() -> None:
-    rows = frame(series("t", "PPPPFPPP", runs_per_commit=2)).with_columns(
-        sources=pl.lit(None, pl.String)
-    )
-    assert judge(rows)["disagreements"].to_list() == [0]
+    rows = [{**row, "sources": None} for row in series("t", "PPPPFPPP", runs_per_commit=2)]
+    assert judged(rows)[0].disagreements == 0
 
 
 def test_variants_are_never_mixed() -> None:
-    rows = frame(series("t", "P" * 12, variant="os=linux"), series("t", "F" * 12, variant="os=win"))
-    judged = judge(rows)
-    assert judged["status"].to_list() == ["stable", "broken"]
-    assert judged["disagreements"].to_list() == [0, 0]
+    linux, win = judged(
+        series("t", "P" * 12, variant="os=linux"), series("t", "F" * 12, variant="os=win")
+    )
+    assert (linux.status, win.status) == ("stable", "broken")
+    assert (linux.disagreements, win.disagreements) == (0, 0)
 
 
 def test_the_reference_rule_stays_as_it_is_defined() -> None:
     def simple(letters: str) -> bool:
-        return bool(judge(frame(series("t", letters)))["simple_flaky"][0])
+        return judged(series("t", letters))[0].simple_flaky
 
     assert simple("P" * 9 + "F" * 2)  # 2 of 11
     assert not simple("P" * 8 + "F" * 2)  # 10 runs are not more than 10
@@ -65,42 +64,44 @@ def test_the_reference_rule_stays_as_it_is_defined() -> None:
 
 
 def test_rate_is_null_without_runs() -> None:
-    row = judge(frame(series("t", "SS?"))).row(0, named=True)
-    assert (row["runs"], row["failure_rate"], row["low"], row["high"]) == (0, None, None, None)
+    row = judged(series("t", "SS?"))[0]
+    assert (row.runs, row.skipped) == (0, 2)
+    assert (row.failure_rate, row.low, row.high, row.last_verdict) == (None, None, None, None)
 
 
 def test_interval_is_wilsons() -> None:
     # The bounds are the rates p for which 0.32 lies exactly 1.96 standard deviations away.
-    row = judge(frame(series("t", "P" * 17 + "F" * 8))).row(0, named=True)
-    assert row["failure_rate"] == pytest.approx(0.32)
-    for bound in (row["low"], row["high"]):
+    row = judged(series("t", "P" * 17 + "F" * 8))[0]
+    assert row.failure_rate == pytest.approx(0.32)
+    low, high = row.low or 0, row.high or 0
+    for bound in (low, high):
         deviation = (bound * (1 - bound) / 25) ** 0.5
         assert abs(0.32 - bound) / deviation == pytest.approx(1.959964, abs=1e-6)
-    assert row["low"] < 0.32 < row["high"]
+    assert low < 0.32 < high
 
 
-def test_broken_says_since_when() -> None:
-    row = judge(frame(series("t", "P" * 12 + "F" * 4))).row(0, named=True)
-    assert row["failing_streak"] == 4
-    assert row["failing_since"] == "run-12"
-    assert (row["passing_commit"], row["failing_commit"]) == ("c11", "c12")
+@pytest.mark.parametrize(("bad", "runs"), [(0, 1), (0, 40), (1, 1), (40, 40), (3, 1000)])
+def test_interval_holds_the_rate(bad: int, runs: int) -> None:
+    low, high = wilson(bad, runs) or (1, 0)
+    assert 0 <= low <= bad / runs <= high <= 1
 
 
-def test_order_of_rows_changes_nothing() -> None:
-    rows = frame(series("a", "PPFPLPPFPPPP"), series("b", "P" * 10 + "FFF"))
-    shuffled = rows.sample(fraction=1.0, shuffle=True, seed=3)
-    assert judge(rows).equals(judge(shuffled))
+def test_streak_names_its_commits() -> None:
+    row = judged(series("t", "P" * 12 + "FFF"))[0]
+    assert row.failing_streak == 3
+    assert row.failing_since == "run-12"
+    assert (row.passing_commit, row.failing_commit) == ("c11", "c12")
 
 
-def test_missing_columns_are_named() -> None:
-    with pytest.raises(ValueError, match="sources, verdict"):
-        judge(frame(series("t", "P")).drop("sources", "verdict"))
+def test_order_of_histories_changes_nothing() -> None:
+    rows = [series("a", "PPFPLPPFPPPP"), series("b", "P" * 10 + "FFF" + "P")]
+    assert judged(*rows) == judged(*reversed(rows))
 
 
 def test_empty_input_gives_empty_output() -> None:
-    assert judge(frame(series("t", "P")).clear()).is_empty()
+    assert judge([], []) == []
 
 
 def test_constants_can_be_changed() -> None:
-    rows = frame(series("t", "P" * 5))
-    assert judge(rows, StatusOptions(settled=5))["status"].to_list() == ["stable"]
+    told = judged(series("t", "P" * 5), options=StatusOptions(settled=5))
+    assert [one.status for one in told] == ["stable"]

@@ -21,28 +21,33 @@ from testlytics.report.sections import (
     seconds,
     speed_section,
 )
-from testlytics_analytics import duration, status
-from tests.factories import frame, series
+from testlytics_analytics import duration
+from testlytics_collector.store.speeds import Speeds
+from tests.factories import frame, judged, series
 
-VERDICTS = frame(
+SERIES = (
     series("tests/test_a.py::test_race[1]", "PLPPFPPPPPPP"),
     series("tests/test_b.py::test_gone", "P" * 9 + "FFF"),
     series("tests/test_c.py::test_slow", "P" * 12, durations=[0.1] * 11 + [0.5]),
 )
+TIMED = [
+    {"project": "p", "test_id": test, "variant": "", "samples": 9, "median_s": s, "p95_s": s}
+    | {"variance_s2": 0.0, "total_s": 9 * s, "newest_s": s}
+    for test, s in (("tests/test_c.py::test_slow", 0.5), ("tests/test_a.py::test_race[1]", 0.1))
+]
 
 
 def whole() -> Report:
-    judged = status.judge(VERDICTS)
-    timed = duration.durations(VERDICTS)
+    told = judged(*SERIES)
     return Report(
         {"runs": 12},
         ["3 tests"],
         [
-            flaky_section(judged),
-            broken_section(judged),
-            speed_section(timed, slowest=True, sort="p95"),
-            speed_section(timed, slowest=False, sort="median"),
-            regression_section(duration.slower(VERDICTS), 10),
+            flaky_section(told),
+            broken_section(told),
+            speed_section(Speeds(TIMED, 2), slowest=True, sort="p95"),
+            speed_section(Speeds(TIMED[::-1], 2), slowest=False, sort="median"),
+            regression_section(duration.slower(frame(*SERIES)), 3, 10),
         ],
     )
 
@@ -82,30 +87,30 @@ def test_csv_of_the_summary() -> None:
 
 
 def test_empty_lists_say_so() -> None:
-    report = Report({}, [], [flaky_section(status.judge(VERDICTS.clear()))])
+    report = Report({}, [], [flaky_section([])])
     assert "No flaky tests." in as_table(report, width=80, colour=False)
     assert "No flaky tests." in as_markdown(report)
     assert as_csv(report) == ""
 
 
 def test_cut_lists_say_how_many_are_missing() -> None:
-    section = speed_section(duration.durations(VERDICTS), slowest=True, sort="median").cut(1)
+    section = speed_section(Speeds(TIMED[:1], 3), slowest=True, sort="median")
     told = as_table(Report({}, [], [section]), width=80, colour=False)
     assert "Slowest tests, by median (3)" in told
     assert "... and 2 more; --limit 0 shows all." in told
 
 
 def test_projects_and_variants_are_shown_where_they_tell_rows_apart() -> None:
-    rows = frame(series("t", "P" * 10 + "FFF", variant="os=linux"), series("t", "FFF", variant=""))
-    told = as_table(Report({}, [], [broken_section(status.judge(rows))]), width=80, colour=False)
+    rows = judged(series("t", "P" * 10 + "FFF", variant="os=linux"), series("t", "FFF", variant=""))
+    told = as_table(Report({}, [], [broken_section(rows)]), width=80, colour=False)
     assert "t (os=linux)" in told
     assert "t (no variant)" in told
 
 
 @given(st.text(min_size=1), st.integers(40, 120))
 def test_a_table_never_loses_a_sign_of_a_name_nor_leaves_its_width(name: str, width: int) -> None:
-    rows = frame(series(name, "PLP"))
-    told = as_table(Report({}, [], [flaky_section(status.judge(rows))]), width=width, colour=False)
+    rows = judged(series(name, "PLP"))
+    told = as_table(Report({}, [], [flaky_section(rows)]), width=width, colour=False)
     body = told.splitlines()[2:]
     assert visible(name).replace(" ", "") in "".join("".join(body).split())
     assert all(line.isprintable() for line in told.splitlines())
@@ -114,8 +119,8 @@ def test_a_table_never_loses_a_sign_of_a_name_nor_leaves_its_width(name: str, wi
 
 @given(st.text(min_size=1))
 def test_markdown_never_gains_a_cell_or_markup(name: str) -> None:
-    rows = frame(series(name, "PLP"))
-    told = as_markdown(Report({}, [], [flaky_section(status.judge(rows))]))
+    rows = judged(series(name, "PLP"))
+    told = as_markdown(Report({}, [], [flaky_section(rows)]))
     row = next(line for line in told.splitlines() if line.startswith("| 33"))
     assert row.count("|") == 6
     assert not set("<>`") & set(row)
