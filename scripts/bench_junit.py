@@ -7,17 +7,21 @@ seconds are user + system of the work itself, imports apart; memory is the proce
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from xml.parsers import expat
+
+if TYPE_CHECKING:
+    from testlytics_collector.records import Attempt
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "explanation" / "junit-speed.md"
 HEAD = '<?xml version="1.0" encoding="utf-8"?>\n<testsuites>\n'
@@ -47,6 +51,13 @@ def write_lean(path: Path, cases: int) -> None:
         out.write("</testsuites>\n")
 
 
+class Sink(Protocol):
+    """Takes attempts."""
+
+    def write(self, attempts: Sequence[Attempt]) -> None:
+        """Take the next attempts."""
+
+
 class Keep:
     """Takes attempts and keeps none, as a database would that is infinitely fast."""
 
@@ -56,13 +67,17 @@ class Keep:
     def begin(self, project: str) -> None:
         """Take the project's name."""
 
-    def write(self, attempts: Iterable[object]) -> None:
+    def write(self, attempts: Sequence[Attempt]) -> None:
         """Count them."""
-        self.count += len(list(attempts))
+        self.count += len(attempts)
 
 
 def read_bare(path: Path) -> int:
     """Expat callbacks that build the same tuples and know nothing else: the floor in Python."""
+    return _bare(path, Keep())
+
+
+def _bare(path: Path, sink: Sink) -> int:
     from testlytics_collector.records import Attempt, Outcome
 
     passed, failed = Outcome.PASSED, Outcome.FAILED
@@ -85,6 +100,7 @@ def read_bare(path: Path) -> int:
             duration = round(float(case["time"]) * 1e6)
             rows.append(Attempt(test_id, 1, outcome, duration, None, None, None, None, None))
             if len(rows) == 10_000:
+                sink.write(rows)
                 count += len(rows)
                 rows = []
 
@@ -95,6 +111,8 @@ def read_bare(path: Path) -> int:
         while chunk := stream.read(1 << 20):
             parser.Parse(chunk, False)
     parser.Parse(b"", True)
+    if rows:
+        sink.write(rows)
     return count + len(rows)
 
 
@@ -161,22 +179,37 @@ def store_ours(path: Path) -> int:
 
 def store_junitparser(path: Path) -> int:
     """Junitparser's rows through this project's store."""
-    from testlytics_collector.records import Attempt, Outcome, Upload
-    from testlytics_collector.store.store import open_store
+    from testlytics_collector.records import Attempt, Outcome
 
     rows = [
         Attempt(test_id, 1, Outcome(word), None if time is None else round(time * 1e6))
         for test_id, time, word in _junitparser_rows(path)
     ]
+    with _intake() as intake:
+        for first in range(0, len(rows), 10_000):
+            intake.write(rows[first : first + 10_000])
+    return len(rows)
+
+
+def store_bare(path: Path) -> int:
+    """The bare callbacks' tuples through this project's store: what no reader on expat beats."""
+    with _intake() as intake:
+        return _bare(path, intake)
+
+
+@contextlib.contextmanager
+def _intake() -> Iterator[Sink]:
+    """Give what keeps attempts in a new store."""
+    from testlytics_collector.records import Upload
+    from testlytics_collector.store.store import open_store
+
     with (
         tempfile.TemporaryDirectory() as folder,
         open_store(Path(folder) / "h.duckdb", write=True) as store,
         store.intake() as intake,
     ):
-        for first in range(0, len(rows), 10_000):
-            intake.write(rows[first : first + 10_000])
+        yield intake
         store.keep(intake, Upload("u", "r"), digest="d", form="junit", now_us=1)
-    return len(rows)
 
 
 class Reader(NamedTuple):
@@ -197,6 +230,7 @@ PARSERS = (
 )
 STORES = (
     Reader("**testlytics ingest**", "testlytics", store_ours),
+    Reader("bare expat callbacks + the same store", "xml", store_bare),
     Reader("junitparser + the same store", "junitparser", store_junitparser),
 )
 ALL = {reader.run.__name__: reader for reader in (*PARSERS, *STORES)}

@@ -5,6 +5,7 @@ Heavy libraries are imported when a function is called, not before.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from testlytics_collector.formats.interface import Limits
     from testlytics_collector.ingest import FileResult, Stated
     from testlytics_collector.store.reader import Window
+    from testlytics_collector.store.store import Store
     from testlytics_collector.store.windowed import WindowReader
 
 SECTIONS = ("flaky", "broken", "slowest", "fastest", "regressions")
@@ -51,8 +53,19 @@ def ingest(
     from testlytics_collector.ingest import ingest as take_in
     from testlytics_collector.store.store import open_store
 
+    began_us = time.time_ns() // 1000
     with open_store(store, write=True, wait_s=wait_s) as opened:
-        return take_in(paths, opened, stated=stated, limits=limits, on_file=on_file)
+        results = take_in(paths, opened, stated=stated, limits=limits, on_file=on_file)
+        _place_commits(opened, began_us)
+    return results
+
+
+def _place_commits(opened: Store, since_us: int) -> None:
+    """Note where the commits of new runs stand in the history, as far as git here knows."""
+    from testlytics.commits import commit_order
+
+    commits, known = opened.unplaced_commits(since_us)
+    opened.place_commits(commit_order(commits, known))
 
 
 def export_junit(store: Path, window: Window, *, wait_s: float = 10.0) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -109,6 +109,35 @@ class Store:
                 self._rows(
                     "update raw.commits set order_us = $2 where commit_id = $1", [commit, order_us]
                 )
+
+    def unplaced_commits(self, since_us: int) -> tuple[list[str], dict[str, int]]:
+        """Return commits of which nobody knows where they stand, and where the others stand.
+
+        Args:
+            since_us: Only commits of uploads that were taken in since then.
+
+        Returns:
+            Full ids; and microseconds since the epoch by commit, empty where the first is.
+        """
+        with translated(self.path):
+            commits = self._rows(
+                """select distinct u.commit_id from raw.uploads u
+                   anti join raw.commits c using (commit_id)
+                   where u.ingested_us >= $1 and u.commit_id is not null""",
+                [since_us],
+            )
+            known = self._rows("select commit_id, order_us from raw.commits") if commits else []
+        return [commit for (commit,) in commits], dict(known)
+
+    def place_commits(self, placed: Mapping[str, int]) -> None:
+        """Keep where commits stand: they are ordered by it, their runs are too."""
+        if not placed:
+            return
+        with translated(self.path):
+            self._rows(
+                "insert into raw.commits select unnest($1::varchar[]), unnest($2::bigint[])",
+                [list(placed), list(placed.values())],
+            )
 
     def differences(self, *, mend: bool) -> dict[str, int]:
         """Compare what follows from the facts with what is kept of it.

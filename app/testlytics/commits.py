@@ -1,0 +1,64 @@
+"""Where commits stand in the history, asked of the git repository around us, if there is one."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+DEPTH = 2_000
+"""How many commits back an ancestor is looked for."""
+
+_TIMEOUT_S = 5.0
+_SECOND_US = 1_000_000
+_HEX = frozenset("0123456789abcdef")
+
+
+def commit_order(
+    commits: Iterable[str], known: Mapping[str, int], folder: Path | None = None
+) -> dict[str, int]:
+    """Give each commit an instant that is later than those of all its ancestors.
+
+    That is the committer's date, moved up to a second after its latest parent where a clock went
+    wrong: git's "corrected commit date" (git, Documentation/technical/commit-graph.adoc).
+
+    Args:
+        commits: Full ids.
+        known: Instants that were given before; they stay.
+        folder: In the repository; the present one where None.
+
+    Returns:
+        Microseconds since the epoch, for the commits that the repository has; nothing where there
+        is no repository, no git, or git does not answer in time.
+    """
+    asked = [one for one in commits if one not in known and len(one) >= 40 and set(one) <= _HEX]
+    if not asked:
+        return {}
+    placed = dict(known)
+    for commit, parents, date_us in reversed(_listed(asked, folder)):
+        before = [placed[parent] + _SECOND_US for parent in parents if parent in placed]
+        placed.setdefault(commit, max([date_us, *before]))
+    return {one: placed[one] for one in asked if one in placed}
+
+
+def _listed(commits: list[str], folder: Path | None) -> list[tuple[str, list[str], int]]:
+    """List the commits and their ancestors, children before parents."""
+    command = ["git", "rev-list", "--ignore-missing", "--topo-order", "--parents", "--timestamp"]
+    command += [f"--max-count={DEPTH + len(commits)}", "--stdin"]
+    quiet = {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
+    try:
+        done = subprocess.run(  # noqa: S603 - fixed words; ids go through stdin
+            command,
+            cwd=folder,
+            input="\n".join(commits) + "\n",
+            capture_output=True,
+            text=True,
+            timeout=_TIMEOUT_S,
+            env={**os.environ, **quiet},
+            check=True,
+        )
+        rows = [line.split() for line in done.stdout.splitlines()]
+        return [(row[1], row[2:], int(row[0]) * _SECOND_US) for row in rows]
+    except (OSError, subprocess.SubprocessError, ValueError, IndexError):
+        return []
