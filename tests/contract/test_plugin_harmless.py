@@ -101,6 +101,64 @@ def test_closed_descriptors_are_one_line(folder: Path) -> None:
     assert "recording stopped: Bad file descriptor" in said(recorded)[0]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="no limits on open files")
+@pytest.mark.parametrize(
+    ("until", "why"),
+    [
+        ("pytest_sessionstart", "nothing recorded: Too many open files"),
+        # The file is open by then, and writing to it takes no other descriptor.
+        ("pytest_sessionfinish", None),
+    ],
+)
+def test_exhausted_descriptors_are_one_line(folder: Path, until: str, why: str | None) -> None:
+    since = "pytest_configure" if why else "pytest_collection_finish"
+    (folder / "conftest.py").write_text(
+        "import os, pytest, resource\n"
+        "TAKEN = []\n"
+        "@pytest.hookimpl(trylast=True)\n"
+        f"def {since}():\n"
+        "    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)\n"
+        "    resource.setrlimit(resource.RLIMIT_NOFILE, (256, most))\n"
+        "    try:\n"
+        "        while True:\n"
+        "            TAKEN.append(os.dup(0))\n"
+        "    except OSError:\n"
+        "        pass\n"
+        f"def {until}():\n"
+        "    for file in TAKEN:\n"
+        "        os.close(file)\n",
+        encoding="utf-8",
+    )
+    arguments = ("--tb=line", "--assert=plain")
+    plain = plain_output(folder, *arguments)
+    recorded = record(folder, *arguments)
+    assert (recorded.exit_status, without_times(recorded.output)) == plain
+    (line,) = said(recorded)
+    if why:
+        assert why in line
+        assert recorded.path is None
+    else:
+        assert recorded.path is not None
+        assert line == f"testlytics: .testlytics/{recorded.path.name}"
+        assert len(recorded.attempts) == 45
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [{"HOME": "/proc/self/nothing"}, {"PATH": "/proc/self/nothing"}, {"TMPDIR": "/proc/self"}],
+)
+def test_bare_environment_costs_nothing(
+    folder: Path, environment: dict[str, str], plain: tuple[int, list[str]]
+) -> None:
+    (folder / ".git").mkdir()
+    (folder / ".git" / "HEAD").write_text("ref: refs/heads/main\n", encoding="ascii")
+    recorded = record(folder, **environment)
+    assert (recorded.exit_status, without_times(recorded.output)) == plain
+    assert recorded.path is not None
+    assert said(recorded) == [f"testlytics: .testlytics/{recorded.path.name}"]
+    assert len(recorded.attempts) == 45
+
+
 def test_git_that_hangs_or_fails_costs_only_knowledge(
     folder: Path, plain: tuple[int, list[str]]
 ) -> None:

@@ -34,7 +34,8 @@ class Bench:
     """A recorder of attempts with a file of its own.
 
     Attributes:
-        clock: Its clock; `now` can be replaced before anything is recorded.
+        clock: Its clock.
+        slept: What its clock is ahead of the real one, seconds.
     """
 
     def __init__(
@@ -44,15 +45,22 @@ class Bench:
         workers: bool = False,
         groups: bool = False,
         customs: Customs = USUAL,
+        at: float | None = None,
     ) -> None:
+        self._places: dict[str, tuple[str, int, str]] = {}
         self._file = RunFile(str(path / "run.jsonl"), overwrite=True)
         self._file.append(b'{"type":"run"}\n')
-        self.clock = Clock()
+        self.clock, self.slept = Clock(), 0.0
+        if at is not None:  # the clock stands still, at this instant
+            self.clock.opened = self.clock.epoch_s = at
+        now = self.clock.now
+        self.clock.now = lambda: (now() if at is None else at) + self.slept
         self.lanes = Lanes(self._file, self.clock, with_workers=workers, strip_groups=groups)
         self.attempts = Attempts(self._file, self.lanes, self.clock, LIMITS, customs)
 
-    def start(self, test: str) -> None:
-        self.attempts.pytest_runtest_logstart(f"t.py::{test}", ("t.py", 1, test))
+    def start(self, test: str, *, place: str | None = None) -> None:
+        location = self._location(test, place)
+        self.attempts.pytest_runtest_logstart(f"t.py::{test}", location)
 
     def report(
         self,
@@ -65,7 +73,7 @@ class Bench:
         worker = more.get("worker_id")
         report = pytest.TestReport(
             nodeid=f"t.py::{test}",
-            location=("t.py", 1, test),
+            location=self._location(test, more.pop("place", None)),
             keywords={},
             outcome=outcome,  # type: ignore[arg-type]
             longrepr=more.pop("longrepr", None if outcome == "passed" else f"{outcome} {when}"),
@@ -78,6 +86,11 @@ class Bench:
             report.node = Node(worker)  # type: ignore[attr-defined]
         self.attempts.pytest_runtest_logreport(report)
 
+    def _location(self, test: str, place: str | None) -> tuple[str, int, str]:
+        """Return one object for the whole test where there are no workers, as pytest does."""
+        location = ("t.py", 1, place or test)
+        return location if self.lanes.serial is None else self._places.setdefault(test, location)
+
     def go(self, test: str, **outcomes: str) -> None:
         """Run a whole test; `call="failed"` says how a phase ended."""
         self.start(test)
@@ -89,6 +102,11 @@ class Bench:
         assert self._file.trouble is None, self._file.trouble
         path = Path(self._file.path)
         return Recording(0, "", path, read(path))
+
+    @property
+    def trouble(self) -> str | None:
+        """Why writing stopped."""
+        return self._file.trouble
 
     def running(self) -> dict[str | None, str | None]:
         """Return what each slot says."""

@@ -71,7 +71,7 @@ def test_long_id_loses_its_middle(path: Path, run_file: RunFile, test_id: str) -
 
 def test_longest_id_that_fits_is_whole(path: Path, run_file: RunFile) -> None:
     slot = run_file.add_slot("gw" + "9" * 10)
-    test_id = "a" * (runfile._ID_BYTES - 2)
+    test_id = "a" * (runfile.MOST_ID_BYTES - 2)
     run_file.show(slot, quote(test_id), 2**53, 10**7)
     assert lines(path)[1]["test_id"] == test_id
 

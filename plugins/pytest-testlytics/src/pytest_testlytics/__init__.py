@@ -31,10 +31,14 @@ line says so, and never into that file.
 _CONFIGURED = pytest.StashKey[bool]()
 
 
+_HANDED = frozenset(["testlytics_quarantine", "testlytics_burn_in"])
+"""What a controller hands to workers that take part in more than recording."""
+
 _INI = (
     ("testlytics", "Record sessions: off, on, or ci (only in a CI).", "off"),
     ("testlytics_dir", "Folder of run files.", ""),
     ("testlytics_project", "Namespace of the tests.", ""),
+    ("testlytics_quarantine", "File of tests whose failures do not count.", ""),
     ("testlytics_resources", "Record CPU time and memory of every test: on, off.", ""),
     ("testlytics_message_chars", "Longest failure message kept.", "2000"),
     ("testlytics_text_chars", "Longest failure text kept.", "8000"),
@@ -84,10 +88,33 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=False,
         help="Record CPU time and growth of peak memory of every test.",
     )
+    _add_protections(group)
     for name, text, default in _INI:
         parser.addini(name, text, default=default)
     parser.addini("testlytics_tags", "Variant keys as k=v, one a line.", type="linelist")
     parser.addini("testlytics_markers", "Names of markers to record.", type="linelist")
+
+
+def _add_protections(group: pytest.OptionGroup) -> None:
+    """Declare what may change how a session ends."""
+    group.addoption(
+        "--testlytics-quarantine",
+        metavar="FILE",
+        default=None,
+        help="TOML file of tests that run and cannot fail the session.",
+    )
+    group.addoption(
+        "--testlytics-burn-in",
+        metavar="N|TIME",
+        default=None,
+        help="Repeat new and changed tests: so many runs each, or for 30s or 2m in all.",
+    )
+    group.addoption(
+        "--testlytics-burn-in-base",
+        metavar="REF",
+        default=None,
+        help="What new and changed tests are compared with (default: the default branch).",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -95,7 +122,8 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.stash.get(_CONFIGURED, False):
         return
     config.stash[_CONFIGURED] = True
-    if hasattr(config, "workerinput") and ACTIVE not in os.environ:
+    handed = getattr(config, "workerinput", None)
+    if handed is not None and ACTIVE not in os.environ and _HANDED.isdisjoint(handed):
         return
     from pytest_testlytics.activation import activate
 

@@ -6,7 +6,7 @@ Precedence of every setting: command line, environment, ini file, default.
 from __future__ import annotations
 
 import os
-from typing import Mapping, NamedTuple
+from typing import Any, Dict, Mapping, NamedTuple
 
 import pytest
 
@@ -75,15 +75,21 @@ class Notice:
 
 
 def activate(config: pytest.Config) -> None:
-    """Register a recorder where this session is to be recorded.
+    """Register what this session asks for: a recorder, a quarantine, a burn-in.
 
     Args:
-        config: Of this process; a worker of xdist only helps the recorder of its controller.
+        config: Of this process; a worker of xdist only helps its controller.
     """
     plugin: object
+    worker = hasattr(config, "workerinput")
+    if worker:
+        join(config)
+    elif _runs_tests(config):
+        begin(config, os.environ)
     try:
-        if hasattr(config, "workerinput"):
-            _help(config, read_settings(config, os.environ))
+        if worker:
+            if ACTIVE in os.environ:
+                _help(config, read_settings(config, os.environ))
             return
         if not is_wanted(config, os.environ):
             return
@@ -97,6 +103,56 @@ def activate(config: pytest.Config) -> None:
     config.pluginmanager.register(plugin, PLUGIN_NAME)
 
 
+def begin(config: pytest.Config, environ: Mapping[str, str]) -> None:
+    """Begin quarantine and burn-in where they are asked for; recording is another matter."""
+    register, option = config.pluginmanager.register, config.getoption
+    try:
+        path = _quarantine_file(config, environ)
+        if path:
+            from pytest_testlytics import quarantine
+            from pytest_testlytics.header import variant_of
+
+            quarantine.begin(config, path, variant_of(read_settings(config, environ).tags))
+    except Exception as error:
+        register(Notice(f"no quarantine: {to_text(error)}"), "testlytics-quarantine-notice")
+    try:
+        if option("testlytics_burn_in"):
+            from pytest_testlytics import burn_in
+
+            burn_in.begin(config, option("testlytics_burn_in"), option("testlytics_burn_in_base"))
+    except Exception as error:
+        register(Notice(f"no burn-in: {to_text(error)}"), "testlytics-burn-in-notice")
+
+
+def join(config: pytest.Config) -> None:
+    """Take part, in a worker, in what its controller has begun."""
+    try:
+        handed: Dict[str, Any] = getattr(config, "workerinput", {})
+        if "testlytics_quarantine" in handed:
+            from pytest_testlytics import quarantine
+
+            quarantine.join(config, handed["testlytics_quarantine"])
+        if "testlytics_burn_in" in handed:
+            from pytest_testlytics import burn_in
+
+            workers = int(handed.get("workercount", 1))
+            burn_in.join(config, handed["testlytics_burn_in"], workers)
+    except Exception:
+        pass  # the controller defuses what its workers did not
+
+
+def _quarantine_file(config: pytest.Config, environ: Mapping[str, str]) -> str | None:
+    given: str | None = config.getoption("testlytics_quarantine")
+    if given:
+        return os.path.join(str(config.invocation_params.dir), given)
+    given = environ.get("TESTLYTICS_QUARANTINE") or to_text(config.getini("testlytics_quarantine"))
+    return os.path.join(str(config.rootpath), given) if given else None
+
+
+def _runs_tests(config: pytest.Config) -> bool:
+    return not any(config.getoption(name, False) for name in _RECORDS_NOTHING)
+
+
 def _help(config: pytest.Config, settings: Settings) -> None:
     """Register what has to be in the process that runs the tests; nothing, in most sessions."""
     watch(config, settings.limits)
@@ -105,7 +161,7 @@ def _help(config: pytest.Config, settings: Settings) -> None:
 
 def is_wanted(config: pytest.Config, environ: Mapping[str, str]) -> bool:
     """Tell whether a session is to be recorded."""
-    if any(config.getoption(name, False) for name in _RECORDS_NOTHING):
+    if not _runs_tests(config):
         return False
     mode = config.getoption("testlytics_mode")
     if mode is None:

@@ -206,6 +206,13 @@ class Lane:
         """Whether a report of the attempt has come in."""
         return self.setup_us is not None or self.call_us is not None or self.story is not None
 
+    @property
+    def under_way(self) -> bool:
+        """Whether a phase of the attempt was reported; its subtests may be before that."""
+        if self.setup_us is not None or self.call_us is not None:
+            return True
+        return self.story is not None and (self.story.phase is not None or self.story.clock_mocked)
+
     def elapsed_us(self, now: float) -> int | None:
         """Return the time since the last report in microseconds; None where there was none.
 

@@ -6,7 +6,7 @@ never raises: a report that cannot be taken in is left out, and counted.
 
 from __future__ import annotations
 
-from typing import Iterable, NamedTuple, Protocol
+from typing import Iterable, Protocol
 
 import pytest
 
@@ -15,9 +15,19 @@ from pytest_testlytics.clock import Clock
 from pytest_testlytics.extras import EXTRAS
 from pytest_testlytics.failure import Failure, Limits, read_failure
 from pytest_testlytics.lanes import Lanes
+from pytest_testlytics.passes import (
+    Customs,
+    LogReport,
+    pass_writer,
+    serial_hook,
+    start_hook,
+    workers_hook,
+)
 from pytest_testlytics.retries import HIDDEN, Hidden
 from pytest_testlytics.runfile import RunFile
-from pytest_testlytics.text import quote, shorten, to_text
+from pytest_testlytics.text import shorten, to_text
+
+__all__ = ["Attempts", "Customs"]
 
 _Plain = pytest.TestReport
 
@@ -34,31 +44,11 @@ class _Node(Protocol):
     def gateway(self) -> _Gateway: ...
 
 
-class Customs(NamedTuple):
-    """How other plugins and options shape the reports of this session.
-
-    Attributes:
-        repeats: Whether a test may run again without being retried, so that all node ids have to
-            be remembered.
-        retry_word: The outcome with which pytest-retry says "failed, and is tried again", None
-            where it is not loaded.
-        late: Whether the reports of an attempt may come all together at its end, as those of
-            pytest-rerunfailures do.
-        carried: Whether the report of a teardown may carry what only the process of the test
-            knows.
-    """
-
-    repeats: bool
-    retry_word: str | None
-    late: bool
-    carried: bool
-
-
 class Attempts:
     """Follows what every worker runs and writes each attempt when it ends.
 
     Attributes:
-        misread: How many times a hook failed.
+        left_out: How many times a hook failed.
         problem: Why the first of them did, one line; empty where none did.
     """
 
@@ -78,73 +68,39 @@ class Attempts:
         self._lanes = lanes
         self._serial = lanes.serial
         self._clock = clock
-        self._now, self._epoch_s = clock.now, clock.epoch_s
-        self._earliest, self._strip_groups = lanes.earliest, lanes.strip_groups
+        self._now = clock.now
         self._limits = limits
         self._customs = customs
         self._counts: dict[str, int] | None = {} if customs.repeats else None
-        self.misread = 0
+        self.left_out = 0
         self.problem = ""
-        self._plain = not (customs.repeats or customs.late or customs.carried)
+        self.pytest_runtest_logstart = start_hook(run_file, lanes, clock, self)
+        end = pass_writer(run_file, customs)
+        self.pytest_runtest_logreport: LogReport = (
+            workers_hook(lanes, clock, self, end)
+            if lanes.serial is None
+            else serial_hook(lanes.serial, clock, self, end)
+        )
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_logstart(self, nodeid: str, location: object) -> None:
-        """Say in the file that a test begins."""
-        try:
-            lane = self._serial or self._lanes.freed
-            if lane is None or lane.nodeid is not None or not lane.alive or not nodeid.isascii():
-                self._begin_special(nodeid, location)
-                return
-            # `Lanes.begin` for most tests, with as few calls as possible.
-            now = self._now()
-            lane.nodeid, lane.location = nodeid, location
-            lane.began = self._earliest or now
-            lane.last = now
-            lane.started_us = started_us = int((self._epoch_s + now) * 1e6)
-            test_id = self._lanes.test_id(nodeid) if self._strip_groups else nodeid
-            lane.quoted_id = quoted_id = quote(test_id)
-            if lane.slot is not None:
-                self._file.show(lane.slot, quoted_id, started_us, lane.done)
-        except Exception as error:
-            self._misread(error)
+    def begin(self, nodeid: str, location: object) -> None:
+        """Take in that a test begins."""
+        lane = self._serial or self._lanes.guess()
+        if lane is not None:
+            if lane.nodeid is not None:
+                self._leave(lane, nodeid)
+            self._lanes.begin(lane, nodeid, location)
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Take in the report of one phase; write the attempt with the last."""
-        try:
-            lane = self._serial
-            if lane is None or report.location is not lane.location:
-                lane = self._lane_of(report)
-            more = report.__dict__
-            if report.outcome == "passed" and report.__class__ is _Plain and "wasxfail" not in more:
-                # What most reports say, with as few calls as possible.
-                now, duration = self._now(), report.duration
-                if 0.0 < duration <= now - lane.began and (
-                    self._serial is not None or self._clock.trusts(report)
-                ):
-                    took = int(duration * 1e6)
-                    phase = report.when
-                    if phase == "call":
-                        lane.call_us, lane.last = took, now
-                        return
-                    if phase == "setup" and lane.setup_us is None:
-                        lane.setup_us, lane.last = took, now
-                        if self._serial is None:
-                            self._clock.correct_start(lane, report)
-                        return
-                    if (
-                        phase == "teardown"
-                        and self._plain
-                        and lane.story is None
-                        and lane.call_us is not None
-                        and lane.setup_us is not None
-                        and not report.user_properties
-                    ):
-                        self._pass(lane, took)
-                        return
-            self._take_special(lane, report)
-        except Exception as error:
-            self._misread(error)
+    def take(self, report: pytest.TestReport) -> None:
+        """Take in a report of any kind."""
+        lane = self._serial
+        if lane is None or report.location is not lane.location:
+            lane = self._lane_of(report)
+        self._take_special(lane, report)
+
+    def misread(self, error: Exception) -> None:
+        """Count what could not be taken in."""
+        self.left_out += 1
+        self.problem = self.problem or f"{type(error).__name__}: {to_text(error)}"
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodeready(self, node: _Node) -> None:
@@ -152,15 +108,15 @@ class Attempts:
         try:
             self._lanes.named(node.gateway.id)
         except Exception as error:
-            self._misread(error)
+            self.misread(error)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: _Node) -> None:
         """Expect no further test from a worker."""
         try:
-            self._lanes.named(node.gateway.id).alive = False
+            self._lanes.lost(node.gateway.id)
         except Exception as error:
-            self._misread(error)
+            self.misread(error)
 
     def finish(self, interrupted: Failure | None) -> int:
         """Write what has begun and not ended, and say that nothing runs any more.
@@ -176,7 +132,7 @@ class Attempts:
                 self._end_early(lane, interrupted)
             self._lanes.clear()
         except Exception as error:
-            self._misread(error)
+            self.misread(error)
         return self._lanes.done
 
     def _lane_of(self, report: pytest.TestReport) -> Lane:
@@ -193,13 +149,6 @@ class Attempts:
         if lane.nodeid is None:
             self._lanes.begin_late(lane, report)
         return lane
-
-    def _begin_special(self, nodeid: str, location: object) -> None:
-        lane = self._serial or self._lanes.guess()
-        if lane is not None:
-            if lane.nodeid is not None:
-                self._leave(lane, nodeid)
-            self._lanes.begin(lane, nodeid, location)
 
     def _leave(self, lane: Lane, nodeid: str) -> None:
         """Make room in a lane whose test did not end before `nodeid` began."""
@@ -221,8 +170,8 @@ class Attempts:
             self._take_phase(lane, report, phase)
 
     def _take_phase(self, lane: Lane, report: pytest.TestReport, phase: str) -> None:
-        if phase == "setup" and lane.setup_us is not None:
-            self._close(lane, None, report)
+        if phase == "setup" and lane.under_way:
+            self._close(lane, None)  # this report has the number of the next
             self._lanes.begin_late(lane, report)
         took = self._duration(lane, report)
         if phase == "setup":
@@ -340,23 +289,6 @@ class Attempts:
                 story.outcome, story.phase, story.failure = "interrupted", phase, interrupted or {}
         self._close(lane, None)
 
-    def _pass(self, lane: Lane, teardown_us: int) -> None:
-        """Write a plain pass: `_close` for most attempts of most suites."""
-        nodeid = lane.nodeid
-        lane.attempt = attempt = lane.attempt + 1 if lane.previous == nodeid else 1
-        lane.previous = nodeid
-        self._file.append(
-            (
-                f'{{"type":"attempt","test_id":{lane.quoted_id},"attempt":{attempt},'
-                f'"outcome":"passed","started_us":{lane.started_us},"setup_us":{lane.setup_us},'
-                f'"call_us":{lane.call_us},"teardown_us":{teardown_us}{lane.suffix}}}\n'
-            ).encode()
-        )
-        lane.done += 1
-        lane.nodeid = lane.location = lane.setup_us = lane.call_us = None
-        if self._serial is None:
-            self._lanes.freed = lane
-
     def _close(
         self, lane: Lane, teardown_us: int | None, report: pytest.TestReport | None = None
     ) -> None:
@@ -370,10 +302,6 @@ class Attempts:
         lane.previous = nodeid
         self._file.append(lane.line(teardown_us))
         self._lanes.end(lane)
-
-    def _misread(self, error: Exception) -> None:
-        self.misread += 1
-        self.problem = self.problem or f"{type(error).__name__}: {to_text(error)}"
 
 
 def _worker_of(report: pytest.TestReport) -> str | None:

@@ -29,12 +29,16 @@ class Checkout(NamedTuple):
 
 
 class Repository:
-    """The repository that a folder lies in, if any."""
+    """The repository that a folder lies in, if any.
+
+    Attributes:
+        hangs: Whether git has taken too long; then it is not asked again.
+    """
 
     def __init__(self, folder: str) -> None:
         self._folder = folder
         self._git_dir = _find_git_dir(folder)
-        self._hangs = False
+        self.hangs = False
 
     def checkout(self) -> Checkout:
         """Find out what is checked out.
@@ -87,8 +91,26 @@ class Repository:
         answer = self._ask("-c", "core.fsmonitor=false", "status", "--porcelain")
         return None if answer is None else answer != ""
 
+    @property
+    def exists(self) -> bool:
+        """Whether the folder lies in a repository."""
+        return self._git_dir is not None
+
     def _ask(self, *arguments: str) -> str | None:
-        if self._hangs:
+        answer = self.read(*arguments)
+        return None if answer is None else answer.decode("utf-8", "replace").strip()
+
+    def read(self, *arguments: str, timeout_s: float = TIMEOUT_S) -> bytes | None:
+        """Run the git program.
+
+        Args:
+            arguments: Of git, without the program's name.
+            timeout_s: How long it may take.
+
+        Returns:
+            Its standard output; None where git is missing or fails, or has ever taken too long.
+        """
+        if self.hangs:
             return None
         # A commit hook sets variables that point git at its own index and folder.
         environment = {
@@ -104,17 +126,15 @@ class Repository:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 env=environment,
-                timeout=TIMEOUT_S,
+                timeout=timeout_s,
                 check=False,
             )
         except subprocess.TimeoutExpired:
-            self._hangs = True
+            self.hangs = True
             return None
         except (OSError, ValueError):
             return None
-        if done.returncode != 0:
-            return None
-        return done.stdout.decode("utf-8", "replace").strip()
+        return done.stdout if done.returncode == 0 else None
 
 
 def _find_git_dir(folder: str) -> str | None:

@@ -51,9 +51,18 @@ def run_record(
         "project": to_text(project),
         "sources": sources_of(str(config.rootpath), environ, ci),
         "ci": _ci_record(environ, ci, _shard_of(config)),
-        "variant": {"os": system_name(), "python": "%d.%d" % sys.version_info[:2], **tags},
+        "variant": variant_of(tags),
         "context": _context(config),
     }
+
+
+def variant_of(tags: Mapping[str, str]) -> dict[str, str]:
+    """Return the way in which this session runs tests.
+
+    Args:
+        tags: What is added to it.
+    """
+    return {"os": system_name(), "python": "%d.%d" % sys.version_info[:2], **tags}
 
 
 def system_name() -> str:

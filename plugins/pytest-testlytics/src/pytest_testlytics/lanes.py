@@ -24,7 +24,9 @@ class Lanes:
         strip_groups: Whether node ids end with the `@group` of `--dist loadgroup`.
         earliest: From when on tests can have begun that we hear of now; 0 where we hear of each at
             once.
-        freed: The lane whose attempt ended last, None before the first.
+        by_worker: The lane of each worker.
+        freed: The lane whose attempt ended last, None before the first and where its worker is
+            gone.
     """
 
     def __init__(
@@ -44,21 +46,28 @@ class Lanes:
         self.strip_groups = strip_groups
         # A busy controller may hear of a test only after it has ended.
         self.earliest = clock.opened if with_workers else 0.0
-        self._lanes: dict[str | None, Lane] = {}
+        self.by_worker: dict[str | None, Lane] = {}
         self._parked: dict[str, Lane] = {}
         self.freed: Lane | None = None
         self.serial = None if with_workers else self._add(None)
 
     def named(self, worker: str | None) -> Lane:
         """Return a worker's lane; a new worker gets one."""
-        return self._lanes.get(worker) or self._add(worker)
+        return self.by_worker.get(worker) or self._add(worker)
+
+    def lost(self, worker: str) -> None:
+        """Expect no further test in a worker's lane."""
+        lane = self.named(worker)
+        lane.alive = False
+        if self.freed is lane:
+            self.freed = None
 
     def guess(self) -> Lane | None:
         """Return the lane in which a test probably begins, None where all are busy."""
         freed = self.freed
-        if freed is not None and freed.nodeid is None and freed.alive:
+        if freed is not None and freed.nodeid is None:
             return freed  # whoever finished last asks first for more
-        for lane in self._lanes.values():
+        for lane in self.by_worker.values():
             if lane.nodeid is None and lane.alive:
                 return lane
         return None
@@ -70,7 +79,7 @@ class Lanes:
             lane: That of the worker which turned out to run the test.
             nodeid: The test.
         """
-        for other in self._lanes.values():
+        for other in self.by_worker.values():
             if other.nodeid == nodeid and not other.seen:
                 mine = lane.take_out()
                 lane.put_back(other.take_out())
@@ -86,7 +95,7 @@ class Lanes:
         Plugins that run tests side by side in one process mix their reports: a test that is not
         the one that began last is parked beside the lane.
         """
-        lane = self._lanes[None]
+        lane = self.by_worker[None]
         parked = self._parked.get(nodeid)
         if parked is not None:
             return parked
@@ -119,7 +128,7 @@ class Lanes:
 
     def begin_late(self, lane: Lane, report: pytest.TestReport) -> None:
         """Begin an attempt that is known only from its first report."""
-        before = lane.last or self._clock.opened
+        before = self.earliest or lane.last or self._clock.opened
         self.begin(lane, report.nodeid, report.location)
         lane.began, lane.last = before, 0.0
         self._clock.correct_start(lane, report)
@@ -128,25 +137,26 @@ class Lanes:
         """End the attempt; the lane is free."""
         if lane.slot is None:
             del self._parked[str(lane.nodeid)]
-            lane = self._lanes[None]
+            lane = self.by_worker[None]
         else:
             lane.nodeid = lane.location = lane.story = lane.setup_us = lane.call_us = None
         lane.done += 1
-        self.freed = lane
+        if lane.alive:
+            self.freed = lane
 
     @property
     def done(self) -> int:
         """How many attempts are complete."""
-        return sum(lane.done for lane in self._lanes.values())
+        return sum(lane.done for lane in self.by_worker.values())
 
     def busy(self) -> list[Lane]:
         """Return the lanes with an attempt that has begun and not ended."""
-        lanes = [*self._parked.values(), *self._lanes.values()]
+        lanes = [*self._parked.values(), *self.by_worker.values()]
         return [lane for lane in lanes if lane.nodeid is not None]
 
     def clear(self) -> None:
         """Show that nothing runs any more."""
-        for lane in self._lanes.values():
+        for lane in self.by_worker.values():
             lane.nodeid = None
             self._show(lane)
 
@@ -158,7 +168,7 @@ class Lanes:
         return nodeid[:group] if group > max(nodeid.rfind("]"), nodeid.rfind("::")) else nodeid
 
     def _add(self, worker: str | None) -> Lane:
-        lane = self._lanes[worker] = Lane(worker, self._file.add_slot(worker))
+        lane = self.by_worker[worker] = Lane(worker, self._file.add_slot(worker))
         return lane
 
     def _show(self, lane: Lane) -> None:

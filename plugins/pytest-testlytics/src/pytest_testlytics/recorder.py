@@ -21,6 +21,7 @@ from pytest_testlytics.clock import Clock
 from pytest_testlytics.failure import Failure, read_failure
 from pytest_testlytics.header import run_record
 from pytest_testlytics.lanes import Lanes
+from pytest_testlytics.marked import attempts_of
 from pytest_testlytics.retries import is_needed
 from pytest_testlytics.runfile import RunFile
 from pytest_testlytics.text import clean, dump, shorten, to_text
@@ -104,8 +105,9 @@ class Recorder:
         problems = list(self._problems)
         if self._file is not None and self._file.trouble:
             problems.append(self._file.trouble)
-        if self._attempts is not None and self._attempts.misread:
-            problems.append(f"{self._attempts.misread} reports left out ({self._attempts.problem})")
+        attempts = self._attempts
+        if attempts is not None and attempts.left_out:
+            problems.append(f"{attempts.left_out} reports left out ({attempts.problem})")
         where = [os.path.relpath(self._file.path, self._here)] if self._file is not None else []
         return bool(problems), clean("; ".join([*where, *problems]))
 
@@ -156,7 +158,7 @@ class Recorder:
             with_workers=self._with_workers,
             strip_groups=dist == "loadgroup",
         )
-        self._attempts = Attempts(
+        self._attempts = attempts_of(config)(
             self._file,
             lanes,
             self._clock,

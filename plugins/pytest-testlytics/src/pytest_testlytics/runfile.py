@@ -13,9 +13,9 @@ from typing import Callable, Optional
 from pytest_testlytics.text import clean, quote
 
 SLOT_BYTES = 2_048
-_ID_BYTES = SLOT_BYTES - 160
+MOST_ID_BYTES = SLOT_BYTES - 160
 
-_pwrite: Optional[Callable[[int, bytes, int], int]] = getattr(os, "pwrite", None)
+PWRITE: Optional[Callable[[int, bytes, int], int]] = getattr(os, "pwrite", None)
 _write = os.write
 _open_files: "weakref.WeakSet[RunFile]" = weakref.WeakSet()
 
@@ -82,13 +82,16 @@ class RunFile:
         self._slots: list[Slot] = []
         _open_files.add(self)
 
-    def append(self, line: bytes) -> None:
-        """Write one whole line at the end."""
+    def append(self, line: bytes, written: int = 0) -> None:
+        """Write one whole line at the end.
+
+        Args:
+            line: With its newline.
+            written: How much of it is there already.
+        """
         if self.fd is None:
             return
-        written = 0
         try:
-            written = _write(self.fd, line)
             while written < len(line):
                 written += _write(self.fd, line[written:])
         except OSError as error:
@@ -118,13 +121,13 @@ class RunFile:
             started_us: When it began, microseconds since the epoch.
             done: Attempts of this worker that were complete then.
         """
-        if self.fd is None or _pwrite is None:
+        if self.fd is None or PWRITE is None:
             return
         try:
-            if len(quoted_id) > _ID_BYTES:
+            if len(quoted_id) > MOST_ID_BYTES:
                 quoted_id = _cut_to_fit(quoted_id)
             text = f'{slot.head}{quoted_id},"started_us":{started_us},"done":{done}}}'
-            _pwrite(self.fd, text.ljust(slot.shown).encode(), slot.offset)
+            PWRITE(self.fd, text.ljust(slot.shown).encode(), slot.offset)
             slot.shown = len(text)
         except OSError as error:
             self.give_up(_reason(error))
@@ -136,10 +139,10 @@ class RunFile:
             slot: That of the worker.
             done: Attempts of this worker that are complete.
         """
-        if self.fd is None or _pwrite is None:
+        if self.fd is None or PWRITE is None:
             return
         try:
-            _pwrite(self.fd, slot.idle_text(done).ljust(slot.shown).encode(), slot.offset)
+            PWRITE(self.fd, slot.idle_text(done).ljust(slot.shown).encode(), slot.offset)
         except OSError as error:
             self.give_up(_reason(error))
 
@@ -151,6 +154,10 @@ class RunFile:
                 os.close(fd)
             except OSError as error:
                 self.trouble = self.trouble or _reason(error)
+
+    def fail(self, error: OSError) -> None:
+        """Stop writing for good, for what the system said."""
+        self.give_up(_reason(error))
 
     def give_up(self, reason: str, *, torn: int = 0) -> None:
         """Stop writing for good.
@@ -167,8 +174,8 @@ class RunFile:
             # What is kept ends with a whole line and names no test as running.
             os.ftruncate(fd, os.lseek(fd, 0, os.SEEK_CUR) - torn)
             for slot in self._slots:
-                if _pwrite is not None:
-                    _pwrite(fd, slot.idle_text(done=0).ljust(slot.shown).encode(), slot.offset)
+                if PWRITE is not None:
+                    PWRITE(fd, slot.idle_text(done=0).ljust(slot.shown).encode(), slot.offset)
             os.close(fd)
         except OSError:
             pass
@@ -178,7 +185,7 @@ def _cut_to_fit(quoted_id: str) -> str:
     """Cut the middle out of a long test id; return it with the key that says so."""
     test_id: str = json.loads(quoted_id)
     half = len(test_id) // 2
-    while len(quoted_id) > _ID_BYTES:
+    while len(quoted_id) > MOST_ID_BYTES:
         half = half * 3 // 4
         quoted_id = quote(test_id[:half] + "…" + test_id[-half:])
     return f'{quoted_id},"cut":true'
