@@ -26,6 +26,10 @@ test-contract: $(VENV)/ready ## Only what users and programs rely on
 test-e2e: $(VENV)/ready ## Only whole journeys through the real command
 	@$(PY) -m pytest -q tests/e2e
 
+.PHONY: test-matrix
+test-matrix: $(VENV)/ready ## The plugin with every Python and pytest it works with (ONLY=current)
+	@$(PY) scripts/plugin_matrix.py $(if $(ONLY),--only $(ONLY))
+
 .PHONY: smoke
 smoke: build ## Install the built wheels into a fresh environment and use them
 	@$(PY) scripts/smoke.py
@@ -37,12 +41,20 @@ $(VENV)/bench/ready $(VENV)/fuzz/ready: $(VENV)/%/ready: $(VENV)/ready
 	@echo 'Setting up $(VENV)/$* ...' >&2
 	@$(PYTHON) -m venv $(VENV)/$*
 	@$(VENV)/$*/bin/python -m pip install --quiet --disable-pip-version-check \
-	  --constraint constraints.txt --editable '.[$*]'
+	  --constraint constraints.txt --editable plugins/pytest-testlytics --editable '.[$*]'
 	@touch $@
 
 .PHONY: bench
 bench: $(VENV)/bench/ready ## Reading JUnit XML, beside other readers
 	@$(VENV)/bench/bin/python scripts/bench_junit.py --million $(if $(UPDATE),--update)
+
+.PHONY: bench-plugin
+bench-plugin: $(VENV)/bench/ready ## What the plugin costs, beside others that record results
+	@$(VENV)/bench/bin/python scripts/bench_plugin.py --memory 1000000 $(if $(UPDATE),--update)
+
+.PHONY: scale
+scale: $(VENV)/ready ## The store on 100 million results, beside what one would use instead
+	@$(PY) scripts/bench_scale.py $(if $(UPDATE),--update)
 
 .PHONY: fuzz
 fuzz: $(VENV)/fuzz/ready ## Feed the JUnit reader a million made-up inputs (RUNS=n for others)
