@@ -1,7 +1,8 @@
 """Times reading JUnit XML beside the other readers, all on the same files in one run.
 
-Each measurement is a process of its own; the readers take turns, and the table shows medians. CPU
-seconds are user + system of the work itself, imports apart; memory is the process's peak.
+Each measurement is a process of its own; the readers take turns, and the table shows the least of
+the rounds, which other work on the machine disturbed least. CPU seconds are user + system of the
+work itself, imports apart; memory is the process's peak.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -254,7 +254,7 @@ def work(name: str, path: Path) -> None:
 
 
 def measure(readers: Iterable[Reader], path: Path, rounds: int) -> dict[str, dict[str, float]]:
-    """Let the readers take turns; return the medians by name."""
+    """Let the readers take turns; return the least of the rounds by name."""
     found: dict[str, list[dict[str, Any]]] = {}
     present = [reader for reader in readers if find_spec(reader.needs)]
     for _ in range(rounds):
@@ -263,13 +263,13 @@ def measure(readers: Iterable[Reader], path: Path, rounds: int) -> dict[str, dic
             done = subprocess.run(command, capture_output=True, text=True, check=True)
             found.setdefault(reader.name, []).append(json.loads(done.stdout))
     return {
-        name: {key: statistics.median(one[key] for one in many) for key in many[0]}
+        name: {key: min(one[key] for one in many) for key in many[0]}
         for name, many in found.items()
     }
 
 
 def table(title: str, found: dict[str, dict[str, float]], base: str) -> str:
-    """Write the medians as Markdown, with the CPU time as a ratio to one row."""
+    """Write the figures as Markdown, with the CPU time as a ratio to one row."""
     lines = [
         f"### {title}",
         "",

@@ -1,7 +1,8 @@
 """The slowest and the fastest tests of a window.
 
-Only tests that may be among those asked for are looked at exactly: half of the values lie at or
-above a median, so that it is at most twice the mean, and a 95th percentile is at most the maximum.
+Only tests that may be among those asked for are looked at exactly. A few with large means give a
+bound that the slowest reach; half of a test's values lie at or above its median, and a twentieth of
+all but one at or above its 95th percentile, so that one with fewer values beyond the bound is out.
 """
 
 from __future__ import annotations
@@ -38,10 +39,8 @@ group by a.test_key, c.variant_key, c.step
 
 _BOUNDS = """
 create or replace temp table bounds as
-select a.test_key, c.variant_key,
-       case $1 when 'median' then 2 * sum(a.duration_us) / bit_count(bit_or(c.bit))
-               when 'p95' then max(a.duration_us)::double
-               else sum(a.duration_us)::double end as most
+select a.test_key, c.variant_key, sum(a.duration_us)::double as total,
+       bit_count(bit_or(c.bit)) as runs
 from raw.attempts a
 join chosen c using (upload_key)
 where a.outcome = 'passed'::raw.outcome and a.duration_us is not null
@@ -50,7 +49,10 @@ group by a.test_key, c.variant_key
 
 _LIKELY = """
 create or replace temp table candidates as
-select distinct test_key from (select test_key from bounds order by most desc limit $1)
+select distinct test_key from (
+    select test_key from bounds
+    order by case $1 when 'total' then total else total / runs end desc limit $2
+)
 """
 
 _CUTOFF = """
@@ -66,8 +68,21 @@ select min(value) from (
 
 _POSSIBLE = """
 create or replace temp table candidates as
-select distinct test_key from bounds where most >= $1
+select distinct test_key from (
+    select a.test_key
+    from raw.attempts a
+    join chosen c using (upload_key)
+    join bounds b on b.test_key = a.test_key and b.variant_key = c.variant_key
+    where a.outcome = 'passed'::raw.outcome and a.duration_us >= $2 and $1 <> 'total'
+    group by a.test_key, c.variant_key
+    having count(*) >= any_value(b.runs) / 2 and $1 = 'median'
+        or count(*) >= (any_value(b.runs) - 1) / 20 and $1 = 'p95'
+    union all
+    select test_key from bounds where total >= $2 and $1 = 'total'
+)
 """
+
+_ALL = "create or replace temp table candidates as select distinct test_key from bounds"
 
 _SUMMARY = """
 select t.project, t.test_id, v.variant, count(*)::integer as samples,
@@ -110,9 +125,9 @@ def speeds(rows: Rows, *, order: str, slowest: bool, limit: int | None) -> Speed
         slowest: The slowest first, or the fastest first; then by project, test_id, variant.
         limit: At most this many rows; None for all.
     """
-    rows(_BOUNDS, order)
+    rows(_BOUNDS)
     if limit is None or not slowest:
-        rows(_POSSIBLE, 0)
+        rows(_ALL)
     else:
         _choose(rows, order, limit)
     rows(_TIMED)
@@ -123,8 +138,7 @@ def speeds(rows: Rows, *, order: str, slowest: bool, limit: int | None) -> Speed
 
 def _choose(rows: Rows, order: str, limit: int) -> None:
     """Keep only the tests that may be among the slowest."""
-    rows(_BOUNDS, order)
-    rows(_LIKELY, limit * _GUESSES)
+    rows(_LIKELY, order, limit * _GUESSES)
     rows(_TIMED)
     [(cutoff,)] = rows(_CUTOFF, order, limit)
-    rows(_POSSIBLE, cutoff if cutoff is not None else 0)
+    rows(_POSSIBLE, order, cutoff if cutoff is not None else 0)
