@@ -30,6 +30,10 @@ test-e2e: $(VENV)/ready ## Only whole journeys through the real command
 test-matrix: $(VENV)/ready ## The plugin with every Python and pytest it works with (ONLY=current)
 	@$(PY) scripts/plugin_matrix.py $(if $(ONLY),--only $(ONLY))
 
+.PHONY: test-chaos
+test-chaos: $(VENV)/ready ## Only kills, full disks and damaged files, in small numbers
+	@$(PY) -m pytest -q tests/chaos
+
 .PHONY: smoke
 smoke: build ## Install the built wheels into a fresh environment and use them
 	@$(PY) scripts/smoke.py
@@ -55,6 +59,14 @@ bench-plugin: $(VENV)/bench/ready ## What the plugin costs, beside others that r
 .PHONY: scale
 scale: $(VENV)/ready ## The store on 100 million results, beside what one would use instead
 	@$(PY) scripts/bench_scale.py $(if $(UPDATE),--update)
+
+.PHONY: bench-concurrency
+bench-concurrency: $(VENV)/ready ## Eight processes that ingest into one store at once
+	@$(PY) -m scripts.bench_concurrency --processes 8 --runs 50 --results 20000
+
+.PHONY: chaos
+chaos: $(VENV)/ready ## Kill a thousand writers and fill a hundred disks (SEED=n for other moments)
+	@$(PY) -m scripts.chaos_store --kills 1000 --disk-full 100 --seed $(or $(SEED),1)
 
 .PHONY: fuzz
 fuzz: $(VENV)/fuzz/ready ## Feed the JUnit reader a million made-up inputs (RUNS=n for others)

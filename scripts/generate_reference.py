@@ -13,7 +13,20 @@ from pathlib import Path
 from testlytics_collector.store import derived, schema
 
 REFERENCE = Path(__file__).parent.parent / "docs" / "reference"
-COMMANDS = ("", "ingest", "report", "export", "doctor")
+COMMANDS = (
+    "",
+    "ingest",
+    "report",
+    "runs",
+    "tests",
+    "failures",
+    "sql",
+    "prune",
+    "purge",
+    "export",
+    "merge",
+    "doctor",
+)
 HEAD = """\
 <!-- Made by scripts/generate_reference.py; change the code, then run make docs. -->
 # The command line

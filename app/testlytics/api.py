@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +17,14 @@ if TYPE_CHECKING:
     from testlytics.report.sections import Report, Section
     from testlytics_collector.formats.interface import Limits
     from testlytics_collector.ingest import FileResult, Stated
+    from testlytics_collector.store.archive import Exported, Progress
+    from testlytics_collector.store.merge import Merged
     from testlytics_collector.store.reader import Window
     from testlytics_collector.store.store import Store
     from testlytics_collector.store.windowed import WindowReader
+
+_SPOOLED_US = 3_600_000_000
+"""How far back uploads are looked at that this call may have taken in from the spool."""
 
 SECTIONS = ("flaky", "broken", "slowest", "fastest", "regressions")
 """The lists a report can hold, in the order they are shown."""
@@ -41,7 +47,8 @@ def ingest(
         stated: What is known of all of the files.
         limits: Bounds on what is kept of a file, and whether bad XML is repaired; the defaults
             where None.
-        wait_s: How long to wait for others who use the store, in seconds.
+        wait_s: How long to wait for others who use the store, in seconds. Where one of them takes
+            the results over, not that long: they are `spooled` then, safe but not yet stored.
         on_file: Called with each answer as soon as it is there.
 
     Returns:
@@ -50,14 +57,20 @@ def ingest(
     Raises:
         StoreError: The store cannot be opened or written.
     """
-    from testlytics_collector.ingest import ingest as take_in
-    from testlytics_collector.store.store import open_store
+    from testlytics_collector.delivery import Delivery
+    from testlytics_collector.formats.interface import Limits
+    from testlytics_collector.ingest import Stated
 
-    began_us = time.time_ns() // 1000
-    with open_store(store, write=True, wait_s=wait_s) as opened:
-        results = take_in(paths, opened, stated=stated, limits=limits, on_file=on_file)
-        _place_commits(opened, began_us)
-    return results
+    began_us = time.time_ns() // 1000 - _SPOOLED_US
+    delivery = Delivery(
+        store,
+        stated=stated or Stated(),
+        limits=limits or Limits(),
+        wait_s=wait_s,
+        on_file=on_file,
+        on_stored=lambda opened: _place_commits(opened, began_us),
+    )
+    return delivery.bring(paths)
 
 
 def _place_commits(opened: Store, since_us: int) -> None:
@@ -94,8 +107,71 @@ def export_junit(store: Path, window: Window, *, wait_s: float = 10.0) -> bytes:
             for suite, attempts in opened.attempts(window)
         ]
     if not suites:
-        raise _no_runs(store)
+        raise no_runs(store)
     return write(suites)
+
+
+def export_archive(
+    store: Path,
+    window: Window,
+    archive: str,
+    *,
+    wait_s: float = 10.0,
+    progress: Progress = lambda _: nullcontext(lambda: None),
+) -> Exported:
+    """Add the runs of a window to a run archive, each as a file that is never changed.
+
+    Args:
+        store: The store's file.
+        window: Which runs; each is added with all of its variants.
+        archive: A folder, `s3://BUCKET/PREFIX` (also `gs://`, `az://`) or `git:[REMOTE#]BRANCH`.
+        wait_s: How long to wait for a writer, in seconds.
+        progress: Shows how far it is.
+
+    Returns:
+        How many files were added, and how many runs were there already.
+
+    Raises:
+        ConfigError: The archive is of no known kind.
+        NotFoundError: There is no store, or no run in the window.
+        StoreError: The store cannot be opened or read.
+        Error: The archive cannot be read or written.
+    """
+    from testlytics_collector.store.archive import export, place
+    from testlytics_collector.store.store import open_store
+
+    target = place(archive)
+    with open_store(store, wait_s=wait_s) as opened:
+        return export(opened, window, target, progress)
+
+
+def merge(
+    sources: Iterable[str],
+    store: Path,
+    *,
+    wait_s: float = 10.0,
+    on_run: Callable[[], None] = lambda: None,
+) -> list[Merged]:
+    """Take everything that archives and other stores know into a store.
+
+    Args:
+        sources: Archives as in `export_archive`, single archive files, other stores.
+        store: The store's file; made where it is missing.
+        wait_s: How long to wait for others who use the store or a source, in seconds.
+        on_run: Called after each run.
+
+    Returns:
+        One answer for each source, in the same order; what is refused costs nothing else.
+
+    Raises:
+        ConfigError: An archive is of no known kind.
+        StoreError: The store cannot be opened or written.
+    """
+    from testlytics_collector.store.merge import merge as take_in
+    from testlytics_collector.store.store import open_store
+
+    with open_store(store, write=True, wait_s=wait_s) as opened:
+        return take_in(sources, opened, wait_s=wait_s, on_run=on_run)
 
 
 def doctor(store: Path, *, rebuild: bool = False, wait_s: float = 10.0) -> dict[str, Any]:
@@ -155,7 +231,7 @@ def report(
     with open_store(store, wait_s=wait_s) as opened, opened.window(window) as asked:
         runs = asked.runs()
         if not runs:
-            raise _no_runs(store)
+            raise no_runs(store)
         told = [Run(run.run_id, run.commit, run.sources) for run in runs]
         judged = status.judge((History(*one) for one in asked.histories()), told)
         calm = asked.calm(status.StatusOptions().settled)
@@ -180,7 +256,8 @@ def _regressions(asked: WindowReader) -> Section:
     return build.regression_section(duration.slower(verdicts), series, options.samples)
 
 
-def _no_runs(store: Path) -> NotFoundError:
+def no_runs(store: Path) -> NotFoundError:
+    """Say that a window of the store is empty."""
     return NotFoundError(
         f"The store {store} holds no run that fits.",
         slug="no-runs",

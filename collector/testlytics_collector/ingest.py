@@ -23,6 +23,7 @@ from typing import BinaryIO, NamedTuple
 
 from testlytics_collector.errors import InputError
 from testlytics_collector.formats import junit, runfile
+from testlytics_collector.formats.discreet import discreet
 from testlytics_collector.formats.interface import Limits, Origin, Read
 from testlytics_collector.formats.text import printable
 from testlytics_collector.records import Counts, Problem, Upload
@@ -41,6 +42,8 @@ class Status(StrEnum):
 
     STORED = "stored"
     ALREADY_STORED = "already stored"
+    PRUNED = "already stored (pruned)"
+    SPOOLED = "spooled"
     REFUSED = "refused"
 
 
@@ -205,36 +208,58 @@ def ingest(
 def _one(path: str, store: Store, stated: Stated, limits: Limits) -> FileResult:
     form: str | None = None
     try:
-        with _open(path) as raw, _seekable(raw, path, limits.size) as stream:
-            digest = _digest(stream, limits.size, _size(path))
+        with opened(path, limits) as (stream, digest, form, read):
             known = store.stored_run(
                 digest,
                 project=stated.project,
                 run_id=stated.run_id,
                 run_attempt=stated.run_attempt,
             )
-            stream.seek(0)
-            form, read = _recognise(stream.read(_HEAD))
-            stream.seek(0)
+            gone = store.pruned_run(
+                digest,
+                project=stated.project,
+                run_id=stated.run_id,
+                run_attempt=stated.run_attempt,
+            )
             if known is not None:
                 return FileResult(path, form, Status.ALREADY_STORED, known)
+            if gone:
+                return FileResult(path, form, Status.PRUNED, gone)
             with store.intake(stated.project) as intake:
                 reading = read(stream, intake, Origin(digest, path), limits)
                 upload = stated.apply(reading.upload)
                 now_us = time.time_ns() // 1000
                 kept = store.keep(intake, upload, digest=digest, form=form, now_us=now_us)
             if not kept.stored:
-                return FileResult(path, form, Status.ALREADY_STORED, upload.run_id)
+                pruned = store.is_pruned(upload)
+                status = Status.PRUNED if pruned else Status.ALREADY_STORED
+                return FileResult(path, form, status, upload.run_id)
             problems = (*reading.problems, *kept.problems)
             return FileResult(path, form, Status.STORED, upload.run_id, reading.counts, problems)
     except InputError as error:
-        reason = Problem(str(error), error.line, error.column)
+        why = Problem(str(error), error.line, error.column)
     except (OSError, EOFError, zlib.error) as error:
-        reason = Problem(f"Cannot be read: {_reason(error)}")
-    return FileResult(path, form, Status.REFUSED, problems=(reason,))
+        why = Problem(f"Cannot be read: {reason(error)}")
+    return FileResult(path, form, Status.REFUSED, problems=(why,))
 
 
-def _reason(error: Exception) -> str:
+@contextlib.contextmanager
+def opened(path: str, limits: Limits) -> Iterator[tuple[BinaryIO, str, str, Read]]:
+    """Open an input: its bytes from the first, their digest, its format, and who reads it.
+
+    Raises:
+        InputError: It is too large, or of no known format.
+    """
+    with _open(path) as raw, _seekable(raw, path, limits.size) as stream:
+        digest = _digest(stream, limits.size, _size(path))
+        stream.seek(0)
+        form, read = _recognise(stream.read(_HEAD))
+        stream.seek(0)
+        yield stream, digest, form, discreet(read, limits.messages)
+
+
+def reason(error: Exception) -> str:
+    """Say in a few words why an input cannot be read."""
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return printable(text or type(error).__name__)
 

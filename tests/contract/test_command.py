@@ -174,11 +174,13 @@ def test_locked_store(project: Path) -> None:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
         other = run_file(project / "2.jsonl", [attempt()], 2)
-        for arguments in (("ingest", other), ("report",)):
-            done = command(*arguments, "--wait", 0, cwd=project)
-            one_line(done, 3, "in use", f"process {holder.pid}", "--wait")
+        done = command("report", "--wait", 0, cwd=project)
+        one_line(done, 3, "in use", f"process {holder.pid}", "--wait")
+        done = command("ingest", other, "--wait", 0, cwd=project)
+        one_line(done, 0, "Waits in", "safe")
+        assert done.out.startswith("spooled  ")
         holder.communicate("")
-    assert command("ingest", other, cwd=project).out.startswith("stored")
+    assert command("ingest", other, cwd=project).out.startswith("already stored")
 
 
 def test_store_of_a_newer_version(project: Path) -> None:

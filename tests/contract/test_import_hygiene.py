@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from testlytics import api
 from tests.command import command
-from tests.factories import attempt, run_file
+from tests.factories import attempt, history, run_file
 
 HEAVY = {"duckdb", "polars", "pyarrow", "numpy", "pandas"}
 
@@ -82,3 +83,18 @@ def test_no_pyarrow_pandas_or_numpy_is_needed() -> None:
         "assert frame.item() == 1"
     )
     modules_after(code)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["runs"], ["tests"], ["failures"], ["prune", "--keep-runs", "9"], ["sql", "from runs"]],
+)
+def test_lists_load_no_frames(tmp_path: Path, arguments: list[str]) -> None:
+    store = tmp_path / "h.duckdb"
+    api.ingest(map(str, history(tmp_path, {"a.py::test_x": "PF"})), store)
+    code = (
+        f"import sys; sys.argv = ['testlytics', *{arguments!r}, '--store', {str(store)!r}]\n"
+        "from testlytics.cli.main import main\n"
+        "try:\n    main()\nexcept SystemExit as done:\n    assert not done.code"
+    )
+    assert modules_after(code) & {"polars", "pyarrow", "numpy", "pandas", "rich"} == set()

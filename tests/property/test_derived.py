@@ -15,6 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from testlytics_collector.records import Attempt, Failure, Note, NoteKind, Outcome, Upload
 from testlytics_collector.store import derived
+from testlytics_collector.store.retention import Policy
 from testlytics_collector.store.store import open_store
 
 START_US = 1_780_000_000_000_000
@@ -110,6 +111,59 @@ class Ingests(RuleBasedStateMachine):
         with pytest.raises(StoppedError):
             self.take_in(self.upload(run, 0, "linux", complete=True), attempts_of(drawn), stop=True)
 
+    @rule(keep=st.integers(1, 6), project=st.sampled_from([None, "p0", "p1"]))
+    def prune(self, keep: int, project: str | None) -> None:
+        if not self.store.exists():
+            return
+        before = self.state()
+        with open_store(self.store, write=True) as store:
+            removed = store.prune(Policy(keep_runs=keep, project=project), now_us=START_US)
+            left = store.facts()["runs"]
+        assert self.state() == before
+        kept = (
+            "select count(*) from raw.runs where project = coalesce($1, project) group by project"
+        )
+        assert all(runs <= keep for (runs,) in self.rows(kept, [project]))
+        assert [(left,)] == self.rows("select count(distinct run_key) from raw.uploads")
+        assert (
+            not self.rows(
+                """from raw.messages where message_key not in
+               (select message_key from raw.attempts where message_key is not null)"""
+            )
+            or not removed.runs
+        )
+
+    @rule()
+    def ingest_pruned_again(self) -> None:
+        if not self.store.exists():
+            return
+        before = self.state()
+        for project, run_id, upload_id, run_attempt in self.rows(
+            "select project, run_id, upload_id, run_attempt from raw.pruned"
+        ):
+            upload = Upload(upload_id, run_id, project=project, run_attempt=run_attempt)
+            self.take_in(upload, attempts_of([("a", Outcome.FAILED, 1)]))
+        assert self.state() == before
+
+    def state(self) -> list[tuple[Any, ...]]:
+        return self.rows("from derived.state order by all")
+
+    def rows(self, sql: str, values: list[Any] | None = None) -> list[tuple[Any, ...]]:
+        with duckdb.connect(str(self.store), read_only=True) as connection:
+            return connection.execute(sql, values or []).fetchall()
+
+    @invariant()
+    def no_row_is_left_of_what_is_gone(self) -> None:
+        if not self.store.exists():
+            return
+        for table in ("attempts", "notes"):
+            assert not self.rows(
+                f"from raw.{table} where upload_key not in (select upload_key from raw.uploads)"
+            )
+        assert not self.rows(
+            "from derived.events where run_key not in (select run_key from raw.runs)"
+        )
+
     @invariant()
     def events_are_the_verdicts_with_failures(self) -> None:
         if not self.store.exists():
@@ -135,12 +189,21 @@ class Ingests(RuleBasedStateMachine):
                    group by all order by all"""
             ).fetchall()
             counted = connection.execute(
-                """select project, test_id, variant, count(*)::integer,
-                          (count(*) filter (where verdict = 'passed'))::integer,
-                          (count(*) filter (where verdict = 'failed'))::integer,
-                          (count(*) filter (where verdict = 'flaky'))::integer,
-                          (count(*) filter (where verdict = 'skipped'))::integer
-                   from verdicts group by all order by all"""
+                """select project, test_id, variant, sum(n)::integer,
+                          coalesce(sum(p), 0)::integer, coalesce(sum(f), 0)::integer,
+                          coalesce(sum(l), 0)::integer, coalesce(sum(s), 0)::integer
+                   from (
+                       select project, test_id, variant, 1 as n, verdict = 'passed' as p,
+                              verdict = 'failed' as f, verdict = 'flaky' as l,
+                              verdict = 'skipped' as s
+                       from verdicts
+                       union all
+                       select t.project, t.test_id, v.variant, r.seen, r.passed, r.failed,
+                              r.flaky, r.skipped
+                       from raw.rollups r join raw.variants v using (variant_key)
+                       join raw.tests t using (test_key)
+                   )
+                   group by all order by all"""
             ).fetchall()
         assert kept == told
         assert sums == counted

@@ -49,6 +49,26 @@ VariantOption = Annotated[
         help="A way of running, such as os=linux; may be given several times.",
     ),
 ]
+SinceOption = Annotated[
+    str | None,
+    typer.Option(metavar="WHEN", help="Only runs since then: 2026-01-31, or an age like 30d."),
+]
+LimitOption = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        metavar="N",
+        help="Rows, 0 for all. [default: 50; all in json and csv]",
+        show_default=False,
+    ),
+]
+
+
+def rows_shown(limit: int | None, form: Format) -> int | None:
+    """Return how many rows of a list are shown; None for all."""
+    if limit is not None:
+        return limit or None
+    return None if form in {Format.JSON, Format.CSV} else 50
 
 
 def store_path(given: Path | None) -> Path:
@@ -75,7 +95,9 @@ def variant_pairs(texts: list[str] | None) -> dict[str, str]:
     return pairs
 
 
-def instant_us(text: str | None, now: datetime | None = None) -> int | None:
+def instant_us(
+    text: str | None, now: datetime | None = None, *, option: str = "--since"
+) -> int | None:
     """Read a point in time: a date, a date with time (UTC unless it says), or an age like `30d`.
 
     Returns:
@@ -97,7 +119,7 @@ def instant_us(text: str | None, now: datetime | None = None) -> int | None:
         return int(moment.timestamp() * 1_000_000)
     except (ValueError, OverflowError) as error:
         raise ConfigError(
-            f"--since {text!r}: a date or an age was expected.",
+            f"{option} {text!r}: a date or an age was expected.",
             slug="option-since",
-            hint="For example: --since 2026-01-31, or --since 30d (s, m, h, d, w).",
+            hint=f"For example: {option} 2026-01-31, or {option} 30d (s, m, h, d, w).",
         ) from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 
@@ -24,14 +24,39 @@ def write(text: str) -> None:
     write_bytes(text.encode(sys.stdout.encoding or "utf-8", "backslashreplace"))
 
 
-def write_bytes(data: bytes) -> None:
-    """Write data to stdout; a reader that has gone (`testlytics report | head`) is no error."""
+def write_bytes(data: bytes) -> bool:
+    """Write data to stdout; a reader that has gone (`testlytics report | head`) is no error.
+
+    Returns:
+        Whether somebody still reads.
+    """
     try:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
     except BrokenPipeError:
         # The interpreter flushes once more when it ends, and would complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return False
+    return True
+
+
+def write_all(texts: Iterable[str]) -> None:
+    """Write data to stdout while it comes, for as long as somebody reads."""
+    encoding = sys.stdout.encoding or "utf-8"
+    for portion in _portions(texts):
+        if not write_bytes(portion.encode(encoding, "backslashreplace")):
+            return
+
+
+def _portions(texts: Iterable[str]) -> Iterator[str]:
+    held, size = [], 0
+    for text in texts:
+        held.append(text)
+        size += len(text)
+        if size > 65_536:
+            yield "".join(held)
+            held, size = [], 0
+    yield "".join(held)
 
 
 def width() -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,6 +26,15 @@ from testlytics_collector.errors import ConfigError, NotFoundError
 
 if TYPE_CHECKING:
     from testlytics_collector.ingest import FileResult, Found
+
+
+class KeptMessages(StrEnum):
+    """What is kept of failure texts; as `formats.interface.Messages`, which help need not load."""
+
+    KEEP = "keep"
+    HASH = "hash"
+    NONE = "none"
+
 
 _COUNTS = ("passed", "failed", "errored", "skipped", "xfailed", "xpassed", "unknown")
 
@@ -81,6 +91,13 @@ def ingest(
             help="Read XML with control characters in it, or text around it, all the same.",
         ),
     ] = False,
+    messages: Annotated[
+        KeptMessages,
+        typer.Option(help="Of failure texts keep all, a digest that tells equal ones, or none."),
+    ] = KeptMessages.KEEP,
+    no_messages: Annotated[
+        bool, typer.Option("--no-messages", help="The same as --messages none.")
+    ] = False,
     wait: WaitOption = 10.0,
     format_: Annotated[
         Format, typer.Option("--format", envvar="TESTLYTICS_FORMAT", help="table or json.")
@@ -92,7 +109,7 @@ def ingest(
     and the exit code is 3.
     """
     from testlytics import api
-    from testlytics_collector.formats.interface import Limits
+    from testlytics_collector.formats.interface import Limits, Messages
     from testlytics_collector.ingest import Stated, find
 
     if format_ not in {Format.TABLE, Format.JSON}:
@@ -106,6 +123,8 @@ def ingest(
         branch=branch,
         variant=variant_pairs(variant),
     )
+    kept = Messages.NONE if no_messages else Messages(messages.value)
+    limits = Limits(size=max_size << 20, repair=repair, messages=kept)
     found = find(paths or _own_run_files())
     results = _missing(found)
     if found.paths:
@@ -115,7 +134,7 @@ def ingest(
                 store_path(store),
                 stated=stated,
                 wait_s=wait,
-                limits=Limits(size=max_size << 20, repair=repair),
+                limits=limits,
                 on_file=lambda _: step(),
             )
     for folder in found.empty:

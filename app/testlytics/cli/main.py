@@ -7,7 +7,20 @@ from typing import Annotated
 import typer
 
 import testlytics
-from testlytics.cli import _errors, doctor, export, ingest, report
+from testlytics.cli import (
+    _errors,
+    doctor,
+    export,
+    failures,
+    ingest,
+    merge,
+    prune,
+    purge,
+    report,
+    runs,
+    sql,
+    tests,
+)
 from testlytics.config import settings
 
 app = typer.Typer(
@@ -20,8 +33,15 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
 )
 app.command(short_help="Read test results and keep them.")(ingest.ingest)
-app.command(short_help="Write results for other tools: JUnit XML.")(export.export)
+app.command(short_help="Write runs: JUnit XML, or a run archive.")(export.export)
+app.command(short_help="Take in run archives and other stores.")(merge.merge)
 app.command(short_help="Tell which tests are flaky, broken, slow or slower.")(report.report)
+app.command("runs", short_help="List runs.")(runs.list_runs)
+app.command("tests", short_help="List tests and how often they fail.")(tests.list_cases)
+app.command("failures", short_help="List failures and what they said.")(failures.list_failures)
+app.command(short_help="Ask the store in SQL.")(sql.sql)
+app.command(short_help="Remove old runs, keep what they count for.")(prune.prune)
+app.command(short_help="Remove for good what should not be kept.")(purge.purge)
 app.command(short_help="Look whether a store is sound, and put it right.")(doctor.doctor)
 
 

@@ -30,34 +30,37 @@ def as_csv(report: Report) -> str:
     if rows:
         writer = csv.DictWriter(out, list(rows[0]))  # ends lines as RFC 4180 says
         writer.writeheader()
-        writer.writerows({k: _inert(v) for k, v in row.items()} for row in rows)
+        writer.writerows({k: inert(v) for k, v in row.items()} for row in rows)
     return out.getvalue()
 
 
-def _inert(value: object) -> object:
+def inert(value: object) -> object:
     """Keep a spreadsheet from taking a test's name for a formula."""
     return f"'{value}" if isinstance(value, str) and value[:1] in "=+-@\t\r" and value else value
 
 
 def as_markdown(report: Report) -> str:
     """Write headings and tables in GitHub's Markdown."""
-    blocks = ["## testlytics", "  \n".join(_markdown_cell(line) for line in report.lines)]
+    blocks = ["## testlytics", "  \n".join(markdown_cell(line) for line in report.lines)]
     for section in report.sections:
-        blocks.append(f"### {section.title} ({len(section.rows) + section.left_out})")
-        if not section.rows:
-            blocks.append(section.empty)
-            continue
-        head = " | ".join(column.title for column in section.columns)
-        rule = " | ".join("---:" if column.right else "---" for column in section.columns)
-        lines = [f"| {head} |", f"| {rule} |"]
-        lines += [
-            "| " + " | ".join(_markdown_cell(c.text(row)) for c in section.columns) + " |"
-            for row in section.rows
-        ]
-        blocks.append("\n".join(lines))
-        if section.left_out:
-            blocks.append(_more(section))
+        blocks += markdown_blocks(section)
     return "\n\n".join(blocks) + "\n"
+
+
+def markdown_blocks(section: Section) -> list[str]:
+    """Write one list: its heading, its table or why there is none, and what was left out."""
+    blocks = [f"### {section.title} ({len(section.rows) + section.left_out})"]
+    if not section.rows:
+        return [*blocks, section.empty]
+    head = " | ".join(column.title for column in section.columns)
+    rule = " | ".join("---:" if column.right else "---" for column in section.columns)
+    lines = [f"| {head} |", f"| {rule} |"]
+    lines += [
+        "| " + " | ".join(markdown_cell(c.text(row)) for c in section.columns) + " |"
+        for row in section.rows
+    ]
+    blocks.append("\n".join(lines))
+    return [*blocks, _more(section)] if section.left_out else blocks
 
 
 _MARKUP = re.compile(
@@ -70,7 +73,7 @@ _MARKUP = re.compile(
 )
 
 
-def _markdown_cell(text: str) -> str:
+def markdown_cell(text: str) -> str:
     """Escape what would end a cell, start markup, or name somebody."""
     return _MARKUP.sub(lambda match: f"&#{ord(match[0])};", visible(text))
 

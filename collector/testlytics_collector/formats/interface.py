@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import BinaryIO, NamedTuple, Protocol
 
 from testlytics_collector.records import Attempt, Counts, Problem, Upload
@@ -26,6 +27,14 @@ class Sink(Protocol):
         """Take the next attempts."""
 
 
+class Messages(StrEnum):
+    """What is kept of failure messages and texts: all, a digest that tells equal ones, nothing."""
+
+    KEEP = "keep"
+    HASH = "hash"
+    NONE = "none"
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Bounds on what is taken from one input.
@@ -40,6 +49,7 @@ class Limits:
         repair: Whether a document that is not well-formed for control characters inside it, or
             for text before or after it, is read all the same, and the repair told as a problem.
             False refuses it.
+        messages: What is kept of failure messages and texts; type and place are kept always.
     """
 
     message_chars: int = 2_000
@@ -49,6 +59,7 @@ class Limits:
     depth: int = 1_000
     problems: int = 50
     repair: bool = False
+    messages: Messages = Messages.KEEP
 
 
 class Origin(NamedTuple):

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from testlytics_collector.errors import NotFoundError, StoreError, StoreLockedError
 from testlytics_collector.store import migration
-from testlytics_collector.store.lock import hold, pauses
+from testlytics_collector.store.lock import disk_full, hold, pauses
 
 if TYPE_CHECKING:
     import duckdb
@@ -38,14 +40,118 @@ def connect(
     """
     _check(path, create=write and create)
     with hold(path, write=write, wait_s=wait_s):
-        connection = _open(path, write=write, wait_s=wait_s)
-        try:
-            with translated(path):
-                migration.settle(connection, path, write=write)
+        if not path.exists():  # only a writer that may make it comes so far
+            _make(path)
+        with _opened(path, write=write, wait_s=wait_s) as connection:
             yield connection
-        finally:
-            with translated(path):
-                connection.close()
+
+
+@contextlib.contextmanager
+def _opened(path: Path, *, write: bool, wait_s: float) -> Iterator[duckdb.DuckDBPyConnection]:
+    size = None if _log(path).exists() else path.stat().st_size
+    inner = _open(path, write=write, wait_s=wait_s)
+    connection = cast("duckdb.DuckDBPyConnection", _OwnProcess(inner, path))
+    try:
+        with translated(path):
+            if size is not None:
+                _check_length(connection, path, size)
+            migration.settle(connection, path, write=write)
+        yield connection
+    except StoreError as error:
+        if write and error.slug == "store-damaged":
+            with translated(path):  # else closing would write over what may yet be rescued
+                connection.execute("pragma disable_checkpoint_on_shutdown").fetchall()
+        raise
+    finally:
+        with translated(path):
+            connection.close()
+
+
+def _make(path: Path) -> None:
+    """Make an empty store, whole or not at all: a first half would be no database to DuckDB."""
+    if _log(path).exists():
+        raise StoreError(
+            f"The store {path} is missing, but its log {_log(path)} is there.",
+            slug="store-damaged",
+            hint="It was left as it is. Bring the store's file back, or move the log away.",
+        )
+    part = path.with_name(f"{path.name}.new")
+    with translated(path):
+        for rest in (part, _log(part)):
+            rest.unlink(missing_ok=True)
+        with _opened_part(part) as connection:
+            migration.settle(connection, path, write=True)
+            connection.execute("checkpoint").fetchall()
+        part.rename(path)
+
+
+@contextlib.contextmanager
+def _opened_part(part: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    with contextlib.closing(_open(part, write=True, wait_s=0)) as connection:
+        yield connection
+
+
+def _log(path: Path) -> Path:
+    return path.with_name(f"{path.name}.wal")
+
+
+_HEADERS = 3 * 4096
+
+
+def _check_length(connection: duckdb.DuckDBPyConnection, path: Path, size: int) -> None:
+    """Find a file that was cut short; DuckDB would notice only when it needs what is gone.
+
+    Only of blocks in use: free ones at the end may never have been written.
+    """
+    [(blocks, block_size)] = connection.execute(
+        "select used_blocks, block_size from pragma_database_size()"
+    ).fetchall()
+    expected = _HEADERS + blocks * block_size
+    if size < expected:
+        raise _damaged(path, f"it has {size} bytes and needs {expected}")
+
+
+class _OwnProcess:
+    """A connection that works only in the process that opened it.
+
+    A forked child that used or closed it would write into the file beside its parent.
+    """
+
+    def __init__(self, inner: duckdb.DuckDBPyConnection, path: Path) -> None:
+        self._inner, self._path, self._owner = inner, path, os.getpid()
+        _alive.add(self)
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the connection has
+        if os.getpid() != self._owner:
+            raise StoreError(
+                f"The store {self._path} was opened by process {self._owner}, before the fork.",
+                slug="store-forked",
+                hint="Open it in the process that uses it.",
+            )
+        return getattr(self._inner, name)
+
+    def close(self) -> None:
+        """Close it, in the process that opened it; do nothing in others."""
+        if os.getpid() == self._owner:
+            self._inner.close()
+
+    def keep_open(self) -> None:
+        """Never close it in this process, not even at its end: DuckDB would write."""
+        import ctypes
+
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._inner))
+
+
+_alive: weakref.WeakSet[_OwnProcess] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for connection in _alive:
+        connection.keep_open()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 @contextlib.contextmanager
@@ -56,14 +162,28 @@ def translated(path: Path) -> Iterator[None]:
     try:
         yield
     except duckdb.Error as error:
-        text = _first_line(error)
-        if "No space left" in text:
-            raise StoreError(
-                f"The disk of the store {path} is full: {text}",
-                slug="store-disk-full",
-                hint="What was stored before is safe. Free some space and run the command again.",
-            ) from error
-        raise StoreError(f"The store {path} failed: {text}", slug="store-failed") from error
+        raise _failure(path, error) from error
+
+
+_NO_ROOM = ("No space left", "File too large", "Disk quota exceeded")
+_TORN = ("Corrupt database file", "Could not read enough bytes", "Failed to load metadata")
+
+
+def _failure(path: Path, error: duckdb.Error) -> StoreError:
+    text = _first_line(error)
+    if any(words in str(error) for words in _NO_ROOM):
+        return disk_full(path, text)
+    if any(words in text for words in _TORN):
+        return _damaged(path, text)
+    return StoreError(f"The store {path} failed: {text}", slug="store-failed")
+
+
+def _damaged(path: Path, why: str) -> StoreError:
+    return StoreError(
+        f"The store {path} is damaged: {why}",
+        slug="store-damaged",
+        hint="It was left as it is. Restore it from a copy, or ingest the results into a new one.",
+    )
 
 
 def _check(path: Path, *, create: bool) -> None:
@@ -143,11 +263,9 @@ def _refusal(path: Path, error: duckdb.Error | None) -> StoreError:
             slug="store-read-only",
             hint="Choose a file you may write to with --store PATH.",
         )
-    return StoreError(
-        f"The store {path} cannot be opened: {text}",
-        slug="store-damaged",
-        hint="It was left as it is. Restore it from a copy, or ingest the results into a new one.",
-    )
+    if any(words in str(error) for words in _NO_ROOM):
+        return disk_full(path, text)
+    return _damaged(path, f"it cannot be opened: {text}")
 
 
 def _first_line(error: Exception | None) -> str:

@@ -6,7 +6,7 @@ runs: whatever is kept step by step is what a rebuild from the facts gives.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 Rows = Callable[..., list[tuple[Any, ...]]]
@@ -20,6 +20,8 @@ BASELINE_RUNS = 100
 
 BASELINE_EVERY = 25
 """After how many runs of a project its baselines are taken anew."""
+
+_BASELINE_TESTS = 8_000
 
 TABLES = """
 create schema derived;
@@ -136,7 +138,8 @@ with verdict as ({_VERDICTS}
     group by all
 ){_SUMS};
 
--- One row per test, variant and month: what is folded and what waits, as if all were folded.
+-- One row per test, variant and month: what is folded, what waits and what stays of pruned runs,
+-- as if all were folded.
 create or replace view derived.state as
 select
     test_key, variant_key, month,
@@ -153,6 +156,8 @@ from (
     select * from derived.totals
     union all by name
     select * from derived.waiting
+    union all by name
+    select * from raw.rollups
 )
 group by test_key, variant_key, month;
 """  # noqa: S608 - constants
@@ -197,6 +202,25 @@ when not matched then insert values (
     s.timed, s.total_us, s.first_us, s.last_us)
 """
 
+COUNT_PRUNED = _COUNT.replace("derived.totals", "raw.rollups")
+"""Adds what uploads ($1) count for to the roll-ups, with $2 = 1."""
+
+# Counts can be taken away again, a first and a last cannot.
+_EXTREMES = """
+update derived.totals t set first_us = s.first_us, last_us = s.last_us
+from (
+    select a.test_key, r.month, min(r.first_us) as first_us, max(r.last_us) as last_us
+    from raw.attempts a
+    join raw.uploads u using (upload_key)
+    join derived.folded f using (run_key, variant_key)
+    join derived.suites r using (run_key, variant_key)
+    where u.variant_key = $1
+    group by a.test_key, r.month
+) s
+where t.variant_key = $1 and t.test_key = s.test_key and t.month = s.month
+  and (t.first_us <> s.first_us or t.last_us <> s.last_us)
+"""
+
 _WAITING = """
 select u.run_key, u.variant_key, list(u.upload_key)
 from raw.uploads u
@@ -229,6 +253,7 @@ select $1, a.test_key, u.variant_key, count(*),
 from raw.attempts a
 join raw.uploads u using (upload_key)
 where u.run_key in (select run_key from chosen)
+  and a.test_key between $4 and $5
   and a.outcome = {_PASSED} and a.duration_us is not null
 group by a.test_key, u.variant_key
 order by a.test_key, u.variant_key
@@ -242,26 +267,57 @@ class Suite(NamedTuple):
     variant_key: int
 
 
-def begin_change(rows: Rows, suite: Suite) -> None:
+class Change(NamedTuple):
+    """A run in a variant before its facts change; `times` are its month, first and last start."""
+
+    suite: Suite
+    uploads: frozenset[int]
+    folded: bool
+    times: list[tuple[int, int, int]]
+
+
+def begin_change(rows: Rows, suite: Suite) -> Change:
     """Take out what follows from a run in a variant, before its facts change."""
     uploads = _uploads(rows, suite)
-    if not uploads:
-        return
-    rows("delete from derived.events where run_key = $1 and variant_key = $2", [*suite])
-    if _is_folded(rows, suite):
-        rows(_COUNT, [uploads, -1])
+    change = Change(suite, frozenset(uploads), _is_folded(rows, suite), _times(rows, suite))
+    if uploads:
+        rows("delete from derived.events where run_key = $1 and variant_key = $2", [*suite])
+        if change.folded:
+            rows(_COUNT, [uploads, -1])
+    return change
 
 
-def end_change(rows: Rows, suite: Suite) -> None:
+def end_change(rows: Rows, change: Change) -> None:
     """Put in what follows from a run in a variant, after its facts have changed."""
+    suite = change.suite
     uploads = _uploads(rows, suite)
     rows(_EVENTS, [uploads])
-    if _is_folded(rows, suite):
+    if change.folded:  # as it was: the change of another suite may have folded this one since
         rows(_COUNT, [uploads, 1])
         rows("delete from derived.totals where seen = 0")
+        if _has_shrunk(change, uploads, _times(rows, suite)):
+            rows(_EXTREMES, [suite.variant_key])
     elif uploads:
         fold(rows, least=FOLD_AFTER)
     _refresh_baselines(rows, suite.run_key)
+
+
+def _times(rows: Rows, suite: Suite) -> list[tuple[int, int, int]]:
+    return rows(
+        "select month, first_us, last_us from derived.suites "
+        "where run_key = $1 and variant_key = $2",
+        [*suite],
+    )
+
+
+def _has_shrunk(change: Change, uploads: list[int], times: list[tuple[int, int, int]]) -> bool:
+    """Tell whether the first or last start in a month may have moved inwards."""
+    if not change.uploads <= set(uploads):
+        return True
+    return any(
+        after[0] != before[0] or after[1] > before[1] or after[2] < before[2]
+        for before, after in zip(change.times, times, strict=False)
+    )
 
 
 def fold(rows: Rows, *, least: int = 1) -> None:
@@ -274,6 +330,22 @@ def fold(rows: Rows, *, least: int = 1) -> None:
         "insert into derived.folded select unnest($1::integer[]), unnest($2::integer[])",
         [[run for run, _, _ in waiting], [variant for _, variant, _ in waiting]],
     )
+
+
+def count(rows: Rows, uploads: list[int], sign: int) -> None:
+    """Add what uploads of whole runs count for to the totals (1), or take it away (-1)."""
+    rows(_COUNT, [uploads, sign])
+    rows("delete from derived.totals where seen = 0")
+
+
+def retake_baselines(rows: Rows, projects: Sequence[str]) -> None:
+    """Take the baselines of projects anew, after runs of theirs were removed."""
+    marks: dict[str, int] = dict(rows(_MARKS, [BASELINE_EVERY]))
+    for project in projects:
+        rows("delete from derived.baselines where project = $1", [project])
+        rows("delete from derived.marks where project = $1", [project])
+        if project in marks:
+            _take_baselines(rows, project, marks[project])
 
 
 def differences(rows: Rows) -> dict[str, int]:
@@ -350,4 +422,8 @@ def _take_baselines(rows: Rows, project: str, mark: int) -> None:
     rows("delete from derived.baselines where project = $1", [project])
     rows("delete from derived.marks where project = $1", [project])
     rows("insert into derived.marks values ($1, $2)", [project, mark])
-    rows(_BASELINES, [project, mark, BASELINE_RUNS])
+    # Medians hold all values in memory; so they are taken of so many tests at a time.
+    [(last,)] = rows("select coalesce(max(test_key), 0) from raw.tests")
+    for first in range(1, last + 1, _BASELINE_TESTS):
+        span = [first, first + _BASELINE_TESTS - 1]
+        rows(_BASELINES, [project, mark, BASELINE_RUNS, *span])

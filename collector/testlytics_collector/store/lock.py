@@ -25,6 +25,17 @@ except ImportError:  # pragma: no cover - Windows: DuckDB's own lock has to do
     fcntl = None  # type: ignore[assignment]
 
 _READ_ONLY = {errno.EACCES, errno.EPERM, errno.EROFS}
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+"""What the system says where there is no room: disk, quota, largest file of a process."""
+
+
+def disk_full(path: Path, why: str) -> StoreError:
+    """Return the error of a place without room."""
+    return StoreError(
+        f"The disk of the store {path} is full: {why}",
+        slug="store-disk-full",
+        hint="What was stored before is safe. Free some space and run the command again.",
+    )
 
 
 @contextlib.contextmanager
@@ -41,11 +52,12 @@ def hold(database: Path, *, write: bool, wait_s: float) -> Iterator[None]:
         StoreError: The lock file cannot be made (writers only: a reader of a read-only folder
             needs none, because nobody can write there).
     """
-    path = database.with_name(database.name + ".lock")
+    path = _path(database)
     handle = _open(path, write=write)
     if handle is None or fcntl is None:
         yield
         return
+    owner = os.getpid()
     with handle:
         _acquire(handle, path, database, write=write, wait_s=wait_s)
         if write:
@@ -53,8 +65,21 @@ def hold(database: Path, *, write: bool, wait_s: float) -> Iterator[None]:
         try:
             yield
         finally:
-            if write:
-                _sign(handle, leave=True)
+            # A forked child shares the lock: it must not give up what its parent holds, and the
+            # parent's closing alone would leave it held for as long as the child lives.
+            if os.getpid() == owner:
+                if write:
+                    _sign(handle, leave=True)
+                fcntl.flock(handle, fcntl.LOCK_UN)
+
+
+def writer_at_work(database: Path) -> bool:
+    """Tell whether a living process has said that it writes to the store."""
+    try:
+        with _path(database).open("rb") as handle:
+            return _signature(handle) is not None
+    except OSError:
+        return False
 
 
 def pauses(wait_s: float) -> Iterator[None]:
@@ -74,12 +99,21 @@ def pauses(wait_s: float) -> Iterator[None]:
         pause = min(pause * 1.5, 0.25)
 
 
+def _path(database: Path) -> Path:
+    return database.with_name(database.name + ".lock")
+
+
 def _open(path: Path, *, write: bool) -> BinaryIO | None:
     try:
         return path.open("a+b")
     except OSError as error:
         if not write and error.errno in _READ_ONLY:
+            # Others may be allowed to write here: what can be read can be locked.
+            with contextlib.suppress(OSError):
+                return path.open("rb")
             return None
+        if error.errno in FULL:
+            raise disk_full(path, str(error.strerror)) from error
         raise StoreError(
             f"Cannot write the store's lock file {path}: {error.strerror}.",
             slug="store-read-only",
@@ -118,9 +152,23 @@ def _sign(handle: BinaryIO, *, leave: bool = False) -> None:
 
 
 def _holder(handle: BinaryIO) -> str:
+    signature = _signature(handle)
+    if signature is None:
+        return " by other processes"
+    return f" by process {signature[0]} ({ascii(signature[1])[1:-1]})"
+
+
+def _signature(handle: BinaryIO) -> tuple[int, str] | None:
+    """Return the pid and command of the writer that signed, unless it was killed since."""
     try:
         handle.seek(0)
         told = json.loads(handle.read(1_000))
-        return f" by process {int(told['pid'])} ({ascii(str(told['command']))[1:-1]})"
+        pid, command = int(told["pid"]), str(told["command"])
     except (OSError, ValueError, TypeError, KeyError):
-        return " by other processes"
+        return None
+    with contextlib.suppress(PermissionError):  # it lives, as another user
+        try:
+            os.kill(pid, 0)
+        except (ProcessLookupError, OverflowError):
+            return None
+    return pid, command

@@ -1,12 +1,12 @@
 """The schema: tables inside, public views outside, and the steps from older versions.
 
 Everything below `raw` may change between versions; the views in `main` are the promise. Integer
-keys live inside, text outside. Facts are only ever added.
+keys live inside, text outside. Facts are only ever added; what a person prunes or purges goes.
 """
 
 from __future__ import annotations
 
-from testlytics_collector.store import derived
+from testlytics_collector.store import derived, pruned
 
 SCHEMA_VERSION = 2
 """Rises by one with every change of the tables or of the meaning of a view.
@@ -117,6 +117,7 @@ create table raw.commits (
     order_us bigint not null
 );
 """
+    + pruned.TABLES
     + derived.TABLES
 )
 """All tables of a new store."""
@@ -142,6 +143,7 @@ create table raw.notes (
 );
 create table raw.commits (commit_id varchar not null, order_us bigint not null);
 """,
+            pruned.TABLES,
             derived.TABLES,
         )
     )

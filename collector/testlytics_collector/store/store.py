@@ -8,9 +8,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from testlytics_collector.records import Attempt, Upload
-from testlytics_collector.store import archive, derived, facts, reader
+from testlytics_collector.store import (
+    archive,
+    derived,
+    facts,
+    pruned,
+    purge,
+    reader,
+    retention,
+    spool,
+)
 from testlytics_collector.store.connection import connect, translated
+from testlytics_collector.store.lists import Lists
+from testlytics_collector.store.purge import Purged
 from testlytics_collector.store.reader import Suite, Window
+from testlytics_collector.store.retention import Policy, Removed
 from testlytics_collector.store.schema import SCHEMA_VERSION
 from testlytics_collector.store.windowed import WindowReader
 from testlytics_collector.store.writer import Intake, Kept
@@ -67,11 +79,67 @@ class Store:
                 run_attempt=run_attempt,
             )
 
+    def pruned_run(
+        self, digest: str, *, project: str | None, run_id: str | None, run_attempt: int | None
+    ) -> str | None:
+        """Return the pruned run that these bytes were of, or None."""
+        with translated(self.path):
+            return pruned.pruned_run(
+                self._rows, digest, project=project, run_id=run_id, run_attempt=run_attempt
+            )
+
+    def is_pruned(self, upload: Upload) -> bool:
+        """Tell whether an upload, or a shorter copy of it, was pruned."""
+        with translated(self.path):
+            return pruned.is_pruned(self._rows, upload)
+
+    def prune(self, policy: Policy, *, now_us: int, dry_run: bool = False) -> Removed:
+        """Remove old runs, wholly or not at all; see `retention.prune`."""
+        with translated(self.path), self._changing():
+            removed = retention.prune(self._rows, policy, now_us=now_us, dry_run=dry_run)
+        self._checkpoint()
+        return removed
+
+    def purge(self, *, test_id: str | None = None, text: str | None = None) -> Purged:
+        """Remove a test, or what holds a text, or else all messages; see `purge`."""
+        with translated(self.path), self._changing():
+            if test_id is not None:
+                done = purge.purge_case(self._rows, test_id)
+            elif text is not None:
+                done = purge.purge_text(self._rows, text)
+            else:
+                done = purge.purge_messages(self._rows)
+        self._checkpoint()
+        return done
+
+    @contextlib.contextmanager
+    def _changing(self) -> Iterator[None]:
+        import duckdb
+
+        self._rows("begin")
+        try:
+            yield
+            self._rows("commit")
+        except BaseException:
+            with contextlib.suppress(duckdb.Error):
+                self._rows("rollback")
+            raise
+
+    def _checkpoint(self) -> None:
+        with translated(self.path):
+            self._rows("checkpoint")
+
     @contextlib.contextmanager
     def window(self, window: Window) -> Iterator[WindowReader]:
         """Ask about a window of runs; one at a time."""
         with translated(self.path):
             yield WindowReader(self._connection, window)
+
+    @contextlib.contextmanager
+    def lists(self, window: Window, pattern: str | None = None) -> Iterator[Lists]:
+        """Ask for lists of runs, tests or failures; see `lists.Lists`."""
+        with translated(self.path):
+            yield Lists(self._connection, window, pattern)
 
     def attempts(self, window: Window) -> Iterator[tuple[Suite, list[Attempt]]]:
         """Yield all attempts of each run and variant; see `reader.run_attempts`."""
@@ -139,6 +207,10 @@ class Store:
                 [list(placed), list(placed.values())],
             )
 
+    def take_in_spool(self) -> None:
+        """Take in the uploads that wait in the spool; see `spool.drain_quietly`."""
+        spool.drain_quietly(self._connection, self.path)
+
     def differences(self, *, mend: bool) -> dict[str, int]:
         """Compare what follows from the facts with what is kept of it.
 
@@ -175,6 +247,18 @@ class Store:
 def open_store(
     path: Path, *, write: bool = False, create: bool = True, wait_s: float = 10.0
 ) -> Iterator[Store]:
-    """Open the store at `path` while the block runs; see `connection.connect`."""
+    """Open the store at `path` while the block runs; see `connection.connect`.
+
+    A writer takes in what waits in the spool before it lets go; a reader does so before it reads,
+    where nobody holds the store.
+    """
+    if not write:
+        spool.take_in(path, seconds=spool.READER_S)
     with connect(path, write=write, create=create, wait_s=wait_s) as connection:
-        yield Store(path, connection)
+        opened = Store(path, connection)
+        yield opened
+        if write:
+            opened.take_in_spool()
+    if write:
+        # Who gave up waiting while the file was being closed is seen only now.
+        spool.take_in(path, seconds=spool.DRAIN_S)

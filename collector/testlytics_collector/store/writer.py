@@ -20,7 +20,7 @@ from testlytics_collector.records import (
     Upload,
     variant_text,
 )
-from testlytics_collector.store import derived
+from testlytics_collector.store import copies, derived, pruned
 
 if TYPE_CHECKING:
     import duckdb
@@ -84,13 +84,6 @@ class Kept(NamedTuple):
 
     stored: bool
     problems: list[Problem]
-
-
-class _Copy(NamedTuple):
-    suite: derived.Suite
-    upload_key: int
-    attempts: int
-    complete: bool | None
 
 
 class Intake:
@@ -215,54 +208,71 @@ class Intake:
             self._run(f"truncate {table}")
         self._staged = 0
 
-    def keep(self, upload: Upload, *, digest: str, form: str, now_us: int) -> Kept:
+    def wants(self, upload: Upload, *, digest: str, form: str, attempts: int, content: str) -> bool:
+        """Tell whether `keep` would keep a copy, before any of its attempts is written.
+
+        Args:
+            upload: See `keep`, as for `digest`, `form` and `content`.
+            digest: See `keep`.
+            form: See `keep`.
+            attempts: How many it has.
+            content: See `keep`.
+        """
+        if pruned.is_pruned(self._rows, upload):
+            return False
+        copy = copies.stored(self._rows, upload)
+        rank = copies.rank(upload, digest=digest, form=form, attempts=attempts)
+        return copy is None or copies.is_above(self._rows, upload, rank, content, copy)
+
+    def keep(
+        self, upload: Upload, *, digest: str, form: str, now_us: int, content: str | None = None
+    ) -> Kept:
         """Make what was written part of the store, wholly or not at all.
 
-        An upload that was stored while its run was still going on is replaced by its longer self;
-        a shorter copy of one that is stored changes nothing.
+        Of two copies of an upload the one that is above in the order of `copies` stays, so that
+        the unfinished is replaced by its longer self, whichever comes first.
 
         Args:
             upload: Where the results come from.
             digest: BLAKE2b-256 of the decompressed bytes, hexadecimal.
             form: Name of the input's format.
-            now_us: The present, microseconds since the epoch.
+            now_us: When it came, microseconds since the epoch; of all copies the first counts.
+            content: Digest of the attempts, see `facts.content`, which tells copies of equal rank
+                apart; None takes them for equal.
         """
-        copy = self._stored_copy(upload)
-        if copy is not None and not self._is_newer(upload, copy):
+        if pruned.is_pruned(self._rows, upload):
+            return Kept(stored=False, problems=[])
+        copy = copies.stored(self._rows, upload)
+        rank = copies.rank(upload, digest=digest, form=form, attempts=self.attempts)
+        if copy is not None and not copies.is_above(self._rows, upload, rank, content, copy):
+            if now_us < copy.ingested_us:
+                self._came_earlier(copy, now_us)
             return Kept(stored=False, problems=[])
         run_key = self._run_key(upload)
         disagreements = self._disagreements(upload, run_key)
         variant_key = self._variant_key(variant_text(upload.variant))
         suite = derived.Suite(run_key, variant_key)
         changed = {suite, copy.suite} if copy is not None else {suite}
-        for one in changed:
-            derived.begin_change(self._rows, one)
-        problems = self._replace(copy) if copy is not None else []
+        before = [derived.begin_change(self._rows, one) for one in sorted(changed)]
+        problems = copies.remove(self._rows, copy) if copy is not None else []
         self._settle()
-        self._add_upload(upload, suite, digest, form, now_us)
-        for one in changed:
+        first_us = min(now_us, copy.ingested_us) if copy is not None else now_us
+        self._add_upload(upload, suite, digest, form, first_us)
+        if copy is not None:
+            copies.forget_tests(self._rows)
+        for one in before:
             derived.end_change(self._rows, one)
         self._run("commit")
         return Kept(stored=True, problems=problems + disagreements)
 
-    def _stored_copy(self, upload: Upload) -> _Copy | None:
-        copies = self._rows(
-            """select u.run_key, u.variant_key, u.upload_key, u.attempts, u.complete
-               from raw.uploads u join raw.runs r using (run_key)
-               where u.upload_id = $1 and u.run_attempt = $2
-                 and r.project = $3 and r.run_id = $4""",
-            [upload.upload_id, upload.run_attempt, upload.project, upload.run_id],
+    def _came_earlier(self, copy: copies.Copy, ingested_us: int) -> None:
+        before = derived.begin_change(self._rows, copy.suite)
+        self._run(
+            "update raw.uploads set ingested_us = $2 where upload_key = $1",
+            [copy.upload_key, ingested_us],
         )
-        return _Copy(derived.Suite(*copies[0][:2]), *copies[0][2:]) if copies else None
-
-    def _is_newer(self, upload: Upload, copy: _Copy) -> bool:
-        finished = upload.complete is True
-        return copy.complete is False and (finished or self.attempts > copy.attempts)
-
-    def _replace(self, copy: _Copy) -> list[Problem]:
-        for table in ("attempts", "notes", "uploads"):
-            self._run(f"delete from raw.{table} where upload_key = $1", [copy.upload_key])  # noqa: S608
-        return [Problem(f"Replaces an unfinished copy with {copy.attempts} attempts.")]
+        derived.end_change(self._rows, before)
+        self._run("commit")
 
     def _run_key(self, upload: Upload) -> int:
         known = self._rows(

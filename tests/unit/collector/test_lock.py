@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from testlytics_collector.errors import StoreError, StoreLockedError
-from testlytics_collector.store.lock import hold, pauses
+from testlytics_collector.store.lock import hold, pauses, writer_at_work
 
 HOLDER = """
 import sys, pathlib
@@ -86,3 +86,48 @@ def test_zero_wait_tries_once() -> None:
 
 def test_some_wait_tries_again() -> None:
     assert len(list(pauses(0.05))) > 1
+
+
+def test_a_forked_child_does_not_give_up_its_parents_lock(tmp_path: Path) -> None:
+    code = """
+import os, pathlib, sys
+from testlytics_collector.store.lock import hold, writer_at_work
+database = pathlib.Path(sys.argv[1])
+parent = os.getpid()
+with hold(database, write=True, wait_s=0):
+    child = os.fork()
+    if child:
+        os.waitpid(child, 0)
+        assert writer_at_work(database)
+        try:
+            with hold(database, write=True, wait_s=0):
+                sys.exit(9)
+        except Exception as error:
+            assert "in use" in str(error)
+"""
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "h")], check=True, timeout=60)
+
+
+def test_a_lock_does_not_outlive_its_holder_in_a_forked_child(tmp_path: Path) -> None:
+    code = """
+import os, pathlib, signal, sys
+from testlytics_collector.store.lock import hold
+database = pathlib.Path(sys.argv[1])
+with hold(database, write=True, wait_s=0):
+    child = os.fork()
+    if not child:
+        signal.pause()
+with hold(database, write=True, wait_s=0):
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+"""
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "h")], check=True, timeout=60)
+
+
+def test_a_killed_writer_is_not_at_work(tmp_path: Path) -> None:
+    database = tmp_path / "h.duckdb"
+    with holder(database, "write") as process:
+        assert writer_at_work(database)
+        process.kill()
+        process.wait()
+    assert not writer_at_work(database)
