@@ -6,8 +6,6 @@ last complete line, and the test that was running then becomes a crashed attempt
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
@@ -16,6 +14,7 @@ from testlytics_collector.formats.interface import Limits, Origin, Reading, Sink
 from testlytics_collector.formats.notes import Notebook
 from testlytics_collector.formats.text import bounded, printable
 from testlytics_collector.formats.unstable import Stabiliser
+from testlytics_collector.formats.values import object_of, parsed, strings_of, text_of
 from testlytics_collector.records import (
     Attempt,
     Counts,
@@ -28,6 +27,9 @@ from testlytics_collector.records import (
 )
 
 _MAJOR = 1
+_MOST_ATTEMPTS = 2**15
+_MOST_US = 2**62
+_PASSED = Outcome.PASSED
 _LINE_BYTES = 64 * 2**20
 _OUTCOMES = {outcome.value: outcome for outcome in Outcome}
 _COUNTED = {Outcome.CRASHED: "errored", Outcome.INTERRUPTED: "unknown"}
@@ -59,7 +61,6 @@ class _Reader:
     last_us: int | None = None
     batch: list[Attempt] = field(default_factory=list)
     counts: Counts = field(default_factory=Counts)
-    tests: set[int] = field(default_factory=set)
     attempts_of: dict[int, int] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     stabiliser: Stabiliser = field(default_factory=Stabiliser)
@@ -77,7 +78,7 @@ class _Reader:
             if not raw.strip():
                 continue
             try:
-                value = json.loads(raw)
+                value = parsed(raw)
             except (ValueError, RecursionError) as error:
                 torn = InputError(
                     f"line {self.line}: not a JSON object: {printable(raw[:60])}",
@@ -87,8 +88,54 @@ class _Reader:
                 )
                 torn.__cause__ = error
                 continue
-            self._take(value)
+            if not self._take_pass(value):
+                self._take(value)
         return self._finish(torn)
+
+    def _take_pass(self, value: object) -> bool:
+        """Take the line of an attempt that simply passed: nearly all of them, so it is short.
+
+        Returns:
+            Whether it was one; else nothing was done.
+        """
+        if type(value) is not dict or self.header is None:
+            return False
+        line: dict[str, Any] = value
+        try:
+            test_id, number, started = line["test_id"], line["attempt"], line["started_us"]
+            setup, call, teardown = line["setup_us"], line["call_us"], line["teardown_us"]
+            is_pass = line["outcome"] == "passed" and line["type"] == "attempt"
+        except KeyError:
+            return False
+        worker = line.get("worker")
+        if (
+            not is_pass
+            or len(line) != (8 if worker is None else 9)
+            or not (type(test_id) is str and test_id and test_id.isascii())
+            or "[" in test_id
+            or "\0" in test_id
+            or not (type(number) is type(started) is type(setup) is type(call) is int)
+            or type(teardown) is not int
+            or not 0 < number < _MOST_ATTEMPTS
+            or min(started, setup, call, teardown) < 0
+            or max(started, setup, call, teardown) >= _MOST_US
+            or not (worker is None or text_of(worker) is worker)
+        ):
+            return False
+        self.attempt_lines += 1
+        self.done[worker] = self.done.get(worker, 0) + 1
+        self.attempts_of[hash(test_id)] = number
+        taken: int = setup + call + teardown
+        ended: int = started + taken
+        if self.last_us is None or ended > self.last_us:
+            self.last_us = ended
+        self.counts.passed += 1
+        self.batch.append(
+            Attempt(test_id, number, _PASSED, taken, setup, teardown, started, worker)
+        )
+        if len(self.batch) >= self.limits.batch:
+            self._hand_out()
+        return True
 
     def _take(self, value: object) -> None:
         if not isinstance(value, dict):
@@ -98,13 +145,13 @@ class _Reader:
             self._open(value, kind)
         elif kind == "attempt":
             self.attempt_lines += 1
-            worker = _text(value.get("worker"))
+            worker = text_of(value.get("worker"))
             self.done[worker] = self.done.get(worker, 0) + 1
             self._attempt(value)
         elif kind == "collect":
             self._attempt({"attempt": 1, **value})
         elif kind == "running":
-            self.running[_text(value.get("worker"))] = value
+            self.running[text_of(value.get("worker"))] = value
         elif kind == "end":
             self.end = value
 
@@ -123,17 +170,17 @@ class _Reader:
                 hint="Update with: pip install -U testlytics",
                 line=self.line,
             )
-        if not _text(value.get("upload_id")):
+        if not text_of(value.get("upload_id")):
             raise self._wrong("upload_id is missing", value.get("upload_id"))
         self.header = value
         self.started_us = self._whole(value, "started_us")
         if self.started_us is not None:
             self.stabiliser.epoch = str(self.started_us)[:4]
-        if project := _text(value.get("project")):
+        if project := text_of(value.get("project")):
             self.sink.begin(project)
 
     def _attempt(self, value: dict[str, Any]) -> None:
-        test_id = _text(value.get("test_id"))
+        test_id = text_of(value.get("test_id"))
         if not test_id:
             raise self._wrong("an attempt without test_id", value.get("test_id"))
         test_id = self._stable(test_id)
@@ -146,7 +193,7 @@ class _Reader:
             self._whole(value, key) for key in ("setup_us", "call_us", "teardown_us")
         )
         phases = [phase for phase in (setup, call, teardown) if phase is not None]
-        worker = _text(value.get("worker"))
+        worker = text_of(value.get("worker"))
         started = self._whole(value, "started_us")
         if started is not None:
             self.last_us = max(self.last_us or 0, started + sum(phases))
@@ -178,9 +225,9 @@ class _Reader:
         if "markers" not in value and "properties" not in value:
             return ()
         notes: list[Note] = []
-        for name, text in _strings(value.get("markers")):
+        for name, text in strings_of(value.get("markers")):
             self.notebook.add(notes, NoteKind.TAG, name, text)
-        for name, text in _strings(value.get("properties")):
+        for name, text in strings_of(value.get("properties")):
             self.notebook.add_property(notes, name, text)
         return tuple(notes)
 
@@ -191,8 +238,8 @@ class _Reader:
         number = known + 1
         said = value.get("attempt")
         # Different tests may have got one id, and each began its count anew.
-        if type(said) is int and 0 < said < 2**15 and (said > known or test_id == value["test_id"]):
-            number = said
+        if type(said) is int and 0 < said < _MOST_ATTEMPTS:
+            number = said if said > known or test_id == value["test_id"] else number
         self.attempts_of[key] = number
         return number
 
@@ -200,7 +247,7 @@ class _Reader:
         if not isinstance(value, dict):
             return None
         kind, message, text, place = (
-            _text(value.get(key)) for key in ("type", "message", "text", "place")
+            text_of(value.get(key)) for key in ("type", "message", "text", "place")
         )
         if not (kind or message or text or place):
             return None
@@ -213,7 +260,7 @@ class _Reader:
 
     def _whole(self, value: dict[str, Any], key: str) -> int | None:
         number = value.get(key)
-        if number is None or (type(number) is int and 0 <= number < 2**62):
+        if number is None or (type(number) is int and 0 <= number < _MOST_US):
             return number
         self._problem(f"{key} is {printable(number)}, not a whole number from 0; left out.")
         return None
@@ -222,13 +269,14 @@ class _Reader:
         counts = self.counts
         name = _COUNTED.get(attempt.outcome, attempt.outcome.value)
         setattr(counts, name, getattr(counts, name) + 1)
-        counts.testcases += 1
-        counts.attempts += 1
-        self.tests.add(hash(attempt.test_id))
         self.batch.append(attempt)
         if len(self.batch) >= self.limits.batch:
-            self.sink.write(self.batch)
-            self.batch = []
+            self._hand_out()
+
+    def _hand_out(self) -> None:
+        self.sink.write(self.batch)
+        self.counts.attempts += len(self.batch)
+        self.batch = []
 
     def _finish(self, torn: InputError | None) -> Reading:
         if self.header is None:
@@ -250,15 +298,16 @@ class _Reader:
             if told is not None:
                 self._problem(told)
         if self.batch:
-            self.sink.write(self.batch)
-        self.counts.tests = len(self.tests)
+            self._hand_out()
+        self.counts.testcases = self.counts.attempts
+        self.counts.tests = len(self.attempts_of)
         return Reading(self._upload(self.header), self.counts, tuple(self.problems))
 
     def _name_running(self) -> None:
         """Add the tests that were running when the writer died."""
         names = []
         for worker, slot in self.running.items():
-            test_id, done = _text(slot.get("test_id")), slot.get("done")
+            test_id, done = text_of(slot.get("test_id")), slot.get("done")
             if not test_id or not isinstance(done, int) or self.done.get(worker, 0) > done:
                 continue
             names.append(printable(test_id))
@@ -278,34 +327,34 @@ class _Reader:
         self._problem(f"The run did not end: the test process died{while_running}.")
 
     def _upload(self, header: dict[str, Any]) -> Upload:
-        sources, ci = _object(header.get("sources")), _object(header.get("ci"))
-        upload_id = _text(header["upload_id"]) or ""
+        sources, ci = object_of(header.get("sources")), object_of(header.get("ci"))
+        upload_id = text_of(header["upload_id"]) or ""
         attempt = ci.get("run_attempt")
         end = self.end or {}
         dirty = sources.get("dirty")
         return Upload(
             upload_id=upload_id,
-            run_id=_text(header.get("run_id")) or upload_id,
-            project=_text(header.get("project")) or "default",
-            producer=_text(header.get("producer")),
+            run_id=text_of(header.get("run_id")) or upload_id,
+            project=text_of(header.get("project")) or "default",
+            producer=text_of(header.get("producer")),
             started_us=self.started_us,
             ended_us=self._whole(end, "ended_us") or self.last_us,
             complete=self.end is not None,
             exit_status=self._whole(end, "exit_status"),
             run_attempt=attempt if type(attempt) is int and 0 < attempt < 2**31 else 1,
-            shard=_text(ci.get("shard")),
+            shard=text_of(ci.get("shard")),
             variant={
                 key: text
-                for key, value in _object(header.get("variant")).items()
-                if (text := _text(value)) is not None
+                for key, value in object_of(header.get("variant")).items()
+                if (text := text_of(value)) is not None
             },
-            commit=_text(sources.get("commit")),
-            tree_sha=_text(sources.get("tree_sha")),
+            commit=text_of(sources.get("commit")),
+            tree_sha=text_of(sources.get("tree_sha")),
             dirty=dirty if isinstance(dirty, bool) else None,
-            branch=_text(sources.get("branch")),
-            pull_request=_text(sources.get("pull_request")),
-            ci=_text(ci.get("provider")),
-            ci_url=_text(ci.get("url")),
+            branch=text_of(sources.get("branch")),
+            pull_request=text_of(sources.get("pull_request")),
+            ci=text_of(ci.get("provider")),
+            ci_url=text_of(ci.get("url")),
         )
 
     def _problem(self, text: str) -> None:
@@ -319,25 +368,3 @@ class _Reader:
             hint=_HINT,
             line=self.line,
         )
-
-
-def _strings(value: object) -> Iterator[tuple[str, str]]:
-    """Give the pairs of an object of strings; what is none is passed over."""
-    for key, text in _object(value).items():
-        name = _text(key)
-        if name and isinstance(text, str):
-            yield name, _text(text) or ""
-
-
-def _object(value: object) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _text(value: object) -> str | None:
-    """Return a storable text: no lone surrogates and no NUL, which no database takes."""
-    if not isinstance(value, str) or not value:
-        return None
-    if value.isascii():
-        return value.replace("\0", "\ufffd")
-    joined = value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return joined.replace("\0", "\ufffd")
