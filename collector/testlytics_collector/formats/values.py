@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
-_scan = json.JSONDecoder().scan_once
+_decode = json.JSONDecoder().raw_decode
 
 
 def parsed(raw: bytes) -> object:
     """Read one line as JSON, the short way where nothing but a line's end comes after the value."""
     text = raw.decode()
     if text.startswith("{"):
-        with contextlib.suppress(StopIteration):
-            value, end = _scan(text, 0)
-            if text[end:] == "\n":
-                return value
+        value, end = _decode(text)
+        if text[end:] == "\n":
+            return cast("object", value)
     return json.loads(raw)
 
 
