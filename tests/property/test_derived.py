@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from testlytics_collector.records import Attempt, Failure, Note, NoteKind, Outcome, Upload
-from testlytics_collector.store import derived
+from testlytics_collector.store import baselines, derived
 from testlytics_collector.store.retention import Policy
 from testlytics_collector.store.store import open_store
 
@@ -220,8 +220,8 @@ class Ingests(RuleBasedStateMachine):
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the bounds come into play in a few steps."""
     monkeypatch.setattr(derived, "FOLD_AFTER", 3)
-    monkeypatch.setattr(derived, "BASELINE_EVERY", 2)
-    monkeypatch.setattr(derived, "BASELINE_RUNS", 3)
+    monkeypatch.setattr(baselines, "BASELINE_EVERY", 2)
+    monkeypatch.setattr(baselines, "BASELINE_RUNS", 3)
 
 
 @pytest.mark.usefixtures("often")

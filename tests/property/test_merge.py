@@ -13,7 +13,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from testlytics_collector.records import Attempt, Failure, Note, NoteKind, Outcome, Upload
-from testlytics_collector.store import archive, derived
+from testlytics_collector.store import archive, baselines, derived
 from testlytics_collector.store.merge import merge
 from testlytics_collector.store.reader import Window
 from testlytics_collector.store.store import open_store
@@ -99,8 +99,8 @@ def answers(path: Path) -> dict[str, list[tuple[object, ...]]]:
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the bounds come into play in a few steps."""
     monkeypatch.setattr(derived, "FOLD_AFTER", 2)
-    monkeypatch.setattr(derived, "BASELINE_EVERY", 1)
-    monkeypatch.setattr(derived, "BASELINE_RUNS", 1)
+    monkeypatch.setattr(baselines, "BASELINE_EVERY", 1)
+    monkeypatch.setattr(baselines, "BASELINE_RUNS", 1)
 
 
 @pytest.mark.usefixtures("often")

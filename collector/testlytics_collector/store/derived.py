@@ -6,8 +6,10 @@ runs: whatever is kept step by step is what a rebuild from the facts gives.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, NamedTuple
+
+from testlytics_collector.store import baselines
 
 Rows = Callable[..., list[tuple[Any, ...]]]
 """Runs one statement with its parameters and returns all rows."""
@@ -15,15 +17,8 @@ Rows = Callable[..., list[tuple[Any, ...]]]
 FOLD_AFTER = 16
 """How many runs wait before they are counted into the totals; what waits is read from the facts."""
 
-BASELINE_RUNS = 100
-"""How many runs a baseline looks back."""
-
-BASELINE_EVERY = 25
-"""After how many runs of a project its baselines are taken anew."""
-
-_BASELINE_TESTS = 8_000
-
-TABLES = """
+TABLES = (
+    """
 create schema derived;
 
 -- Verdicts with a failure in them. All else that is asked about flaky and broken tests is asked
@@ -61,25 +56,9 @@ create table derived.folded (
     run_key integer not null,
     variant_key integer not null
 );
-
--- Durations of attempts that passed, over the last runs of a project up to its mark. A screen: what
--- it lets through is looked at exactly.
-create table derived.baselines (
-    project varchar not null,
-    test_key integer not null,
-    variant_key integer not null,
-    samples integer not null,
-    median_us double not null,
-    mad_us double not null,        -- median distance from the median
-    p95_us double not null
-);
-
--- Up to which run the baselines of a project go.
-create table derived.marks (
-    project varchar not null,
-    run_key integer not null
-);
 """
+    + baselines.TABLES
+)
 
 # Compared as members of the enum: as texts they would be turned into texts first, row by row.
 _PASSED = "'passed'::raw.outcome"
@@ -229,36 +208,6 @@ group by all
 having bool_and(coalesce(u.complete, true))
 """
 
-_MARKS = """
-select project, max(run_key)
-from (
-    select project, run_key, row_number() over w as n, count(*) over (partition by project) as runs
-    from raw.runs
-    window w as (partition by project order by run_key)
-)
-where n <= (runs - 1) // $1 * $1
-group by project
-"""
-
-_BASELINES = f"""
-insert into derived.baselines
-with chosen as (
-    select run_key from raw.runs
-    where project = $1 and run_key <= $2
-    order by run_key desc
-    limit $3
-)
-select $1, a.test_key, u.variant_key, count(*),
-       median(a.duration_us), mad(a.duration_us), quantile_cont(a.duration_us, 0.95)
-from raw.attempts a
-join raw.uploads u using (upload_key)
-where u.run_key in (select run_key from chosen)
-  and a.test_key between $4 and $5
-  and a.outcome = {_PASSED} and a.duration_us is not null
-group by a.test_key, u.variant_key
-order by a.test_key, u.variant_key
-"""  # noqa: S608 - constants
-
 
 class Suite(NamedTuple):
     """One run in one variant, by keys."""
@@ -299,7 +248,7 @@ def end_change(rows: Rows, change: Change) -> None:
             rows(_EXTREMES, [suite.variant_key])
     elif uploads:
         fold(rows, least=FOLD_AFTER)
-    _refresh_baselines(rows, suite.run_key)
+    baselines.refresh(rows, suite.run_key)
 
 
 def _times(rows: Rows, suite: Suite) -> list[tuple[int, int, int]]:
@@ -338,16 +287,6 @@ def count(rows: Rows, uploads: list[int], sign: int) -> None:
     rows("delete from derived.totals where seen = 0")
 
 
-def retake_baselines(rows: Rows, projects: Sequence[str]) -> None:
-    """Take the baselines of projects anew, after runs of theirs were removed."""
-    marks: dict[str, int] = dict(rows(_MARKS, [BASELINE_EVERY]))
-    for project in projects:
-        rows("delete from derived.baselines where project = $1", [project])
-        rows("delete from derived.marks where project = $1", [project])
-        if project in marks:
-            _take_baselines(rows, project, marks[project])
-
-
 def differences(rows: Rows) -> dict[str, int]:
     """Compare what is kept with what a rebuild gives; leaves the rebuilt behind.
 
@@ -375,14 +314,13 @@ def differences(rows: Rows) -> dict[str, int]:
 
 def rebuild(rows: Rows) -> None:
     """Throw away what follows from the facts, and make it anew."""
-    for table in ("events", "totals", "folded", "baselines", "marks"):
+    for table in ("events", "totals", "folded"):
         rows(f"delete from derived.{table}")  # noqa: S608 - constants
     uploads = [key for (key,) in rows("select upload_key from raw.uploads")]
     if uploads:
         rows(_EVENTS, [uploads])
     fold(rows)
-    for project, mark in rows(_MARKS, [BASELINE_EVERY]):
-        _take_baselines(rows, project, mark)
+    baselines.refresh_all(rows)
 
 
 def _uploads(rows: Rows, suite: Suite) -> list[int]:
@@ -396,34 +334,3 @@ def _is_folded(rows: Rows, suite: Suite) -> bool:
     return bool(
         rows("select 1 from derived.folded where run_key = $1 and variant_key = $2", [*suite])
     )
-
-
-def _refresh_baselines(rows: Rows, run_key: int) -> None:
-    """Take the baselines anew where their last run, or the facts before it, have changed."""
-    known: dict[str, int] = dict(rows("select project, run_key from derived.marks"))
-    for project, mark in rows(_MARKS, [BASELINE_EVERY]):
-        if known.get(project) != mark or _is_in_window(rows, project, run_key, mark):
-            _take_baselines(rows, project, mark)
-
-
-def _is_in_window(rows: Rows, project: str, run_key: int, mark: int) -> bool:
-    return bool(
-        rows(
-            """select 1 from (
-                   select run_key from raw.runs where project = $1 and run_key <= $2
-                   order by run_key desc limit $3
-               ) where run_key = $4""",
-            [project, mark, BASELINE_RUNS, run_key],
-        )
-    )
-
-
-def _take_baselines(rows: Rows, project: str, mark: int) -> None:
-    rows("delete from derived.baselines where project = $1", [project])
-    rows("delete from derived.marks where project = $1", [project])
-    rows("insert into derived.marks values ($1, $2)", [project, mark])
-    # Medians hold all values in memory; so they are taken of so many tests at a time.
-    [(last,)] = rows("select coalesce(max(test_key), 0) from raw.tests")
-    for first in range(1, last + 1, _BASELINE_TESTS):
-        span = [first, first + _BASELINE_TESTS - 1]
-        rows(_BASELINES, [project, mark, BASELINE_RUNS, *span])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from testlytics_collector.store import derived
+from testlytics_collector.store import baselines, derived
 from testlytics_collector.store.pruned import Rows
 
 _PORTION = 1_000_000
@@ -82,7 +82,7 @@ def prune(rows: Rows, policy: Policy, *, now_us: int, dry_run: bool = False) -> 
     for keys in _portions([(row[0], row[1]) for row in old]):
         _retire(rows, keys)
         _remove(rows, keys, now_us)
-    derived.retake_baselines(rows, projects)
+    baselines.retake(rows, projects)
     messages = remove_unused_messages(rows)
     return Removed(removed.runs, removed.uploads, removed.attempts, messages)
 
