@@ -52,6 +52,18 @@ where n <= (runs - 1) // $1 * $1
 group by project
 """
 
+_MARK_OF = """
+with mine as (select project from raw.runs where run_key = $1),
+counted as (
+    select run_key, row_number() over (order by run_key) as n, count(*) over () as runs
+    from raw.runs where project = (select project from mine)
+)
+select (select project from mine),
+       (select run_key from derived.marks where project = (select project from mine)),
+       max(run_key) filter (where n <= (runs - 1) // $2 * $2)
+from counted
+"""
+
 _BASELINES = f"""
 insert into derived.baselines
 with chosen as (
@@ -81,11 +93,12 @@ def refresh_all(rows: Rows) -> None:
 
 
 def refresh(rows: Rows, run_key: int) -> None:
-    """Take the baselines anew where their last run, or the facts before it, have changed."""
-    known: dict[str, int] = dict(rows("select project, run_key from derived.marks"))
-    for project, mark in rows(_MARKS, [BASELINE_EVERY]):
-        if known.get(project) != mark or _is_in_window(rows, project, run_key, mark):
-            _take(rows, project, mark)
+    """Take a project's baselines anew where their last run, or facts before it, have changed."""
+    [(project, known, mark)] = rows(_MARK_OF, [run_key, BASELINE_EVERY])
+    if mark is None:
+        return
+    if known != mark or (run_key <= mark and _is_in_window(rows, project, run_key, mark)):
+        _take(rows, project, mark)
 
 
 def _is_in_window(rows: Rows, project: str, run_key: int, mark: int) -> bool:

@@ -15,7 +15,8 @@ Rows = Callable[..., list[tuple[Any, ...]]]
 """Runs one statement with its parameters and returns all rows."""
 
 FOLD_AFTER = 16
-"""How many runs wait before they are counted into the totals; what waits is read from the facts."""
+"""How many runs wait before they are counted into the totals; every so many uploads it is looked
+whether they do. What waits is read from the facts."""
 
 TABLES = (
     """
@@ -160,6 +161,12 @@ from verdict
 order by run_key, variant_key, test_key
 """  # noqa: S608 - constants
 
+_ANY_BAD = f"""
+select 1 from raw.attempts
+where upload_key in (select unnest($1::integer[])) and outcome in {_BAD}
+limit 1
+"""  # noqa: S608 - constants
+
 _COUNT = f"""
 merge into derived.totals t
 using (
@@ -228,11 +235,12 @@ class Change(NamedTuple):
 def begin_change(rows: Rows, suite: Suite) -> Change:
     """Take out what follows from a run in a variant, before its facts change."""
     uploads = _uploads(rows, suite)
+    if not uploads:
+        return Change(suite, frozenset(), folded=False, times=[])
     change = Change(suite, frozenset(uploads), _is_folded(rows, suite), _times(rows, suite))
-    if uploads:
-        rows("delete from derived.events where run_key = $1 and variant_key = $2", [*suite])
-        if change.folded:
-            rows(_COUNT, [uploads, -1])
+    rows("delete from derived.events where run_key = $1 and variant_key = $2", [*suite])
+    if change.folded:
+        rows(_COUNT, [uploads, -1])
     return change
 
 
@@ -240,13 +248,14 @@ def end_change(rows: Rows, change: Change) -> None:
     """Put in what follows from a run in a variant, after its facts have changed."""
     suite = change.suite
     uploads = _uploads(rows, suite)
-    rows(_EVENTS, [uploads])
+    if rows(_ANY_BAD, [uploads]):
+        rows(_EVENTS, [uploads])
     if change.folded:  # as it was: the change of another suite may have folded this one since
         rows(_COUNT, [uploads, 1])
         rows("delete from derived.totals where seen = 0")
         if _has_shrunk(change, uploads, _times(rows, suite)):
             rows(_EXTREMES, [suite.variant_key])
-    elif uploads:
+    elif uploads and max(uploads) % FOLD_AFTER == 0:
         fold(rows, least=FOLD_AFTER)
     baselines.refresh(rows, suite.run_key)
 

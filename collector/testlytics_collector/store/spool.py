@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from testlytics_collector.errors import StoreError
 from testlytics_collector.records import Problem, Upload
-from testlytics_collector.store import writer
+from testlytics_collector.store import stage, writer
 from testlytics_collector.store.connection import connect, translated
 from testlytics_collector.store.lock import FULL, disk_full
 
@@ -106,7 +106,7 @@ class Spooled(writer.Intake):
 
     def __enter__(self) -> Self:
         self._run("begin")
-        for make in writer._MAKE.values():  # noqa: SLF001 - the stage is what is spooled
+        for make in stage.MAKE.values():
             self._run(make.replace(" temp ", " "))
         return self
 
@@ -122,6 +122,9 @@ class Spooled(writer.Intake):
             )
             self._stage("stage_why", {**columns, "digest": list(self._digests.values())})
             self._digests.clear()
+
+    def _clear(self) -> None:
+        """Keep the stage: it is what is handed in."""
 
     def hand_in(self, upload: Upload, *, digest: str, form: str, path: str, now_us: int) -> Ticket:
         """Put what was written where the holder of the store finds it, durably.
@@ -301,7 +304,7 @@ def _unreadable(entry: Path) -> str | None:
     try:
         with contextlib.closing(duckdb.connect(str(entry), read_only=True)) as connection:
             connection.execute("set enable_progress_bar = false").fetchall()
-            for table in ("about", *writer._TABLES):  # noqa: SLF001 - the stage is what is spooled
+            for table in ("about", *stage.TABLES):
                 connection.execute(f"select max(columns(*)) from {table}").fetchall()  # noqa: S608
     except duckdb.Error as error:
         return str(error).splitlines()[0]
@@ -327,6 +330,8 @@ class _Restaged(writer.Intake):
         for start in range(0, attempts, writer.PORTION):
             if start:
                 self._settle()
+                self._clear()
+            self._has_whys = self._has_notes = True
             end = min(start + writer.PORTION, attempts)
             part = [start, end]
             self._run(

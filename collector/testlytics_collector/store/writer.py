@@ -20,7 +20,7 @@ from testlytics_collector.records import (
     Upload,
     variant_text,
 )
-from testlytics_collector.store import copies, derived, pruned
+from testlytics_collector.store import copies, derived, pruned, stage
 
 if TYPE_CHECKING:
     import duckdb
@@ -28,42 +28,6 @@ if TYPE_CHECKING:
 PORTION = 120_000
 """How many attempts are moved to the facts at once: about a row group of DuckDB."""
 
-_DENSE = {
-    "duration_us": ("bigint", 3),
-    "setup_us": ("bigint", 4),
-    "teardown_us": ("bigint", 5),
-    "started_us": ("bigint", 6),
-    "worker": ("varchar", 7),
-}
-"""Columns of the stage beside the test id: type, and place in an attempt."""
-
-_TABLES = {
-    "stage": {"test_id": "varchar", **{name: kind for name, (kind, _) in _DENSE.items()}},
-    "stage_special": {
-        "n": "integer",
-        "attempt": "integer",
-        "outcome": "varchar",
-        "digest": "varchar",
-    },
-    "stage_notes": {"n": "integer", "kind": "varchar", "name": "varchar", "value": "varchar"},
-    "stage_why": dict.fromkeys(("type", "message", "text", "place", "digest"), "varchar"),
-}
-"""Temporary tables. Most attempts passed at the first try: only of the others, by their number in
-the stage, attempt, outcome and failure are written down."""
-
-_MAKE = {
-    table: f"create or replace temp table {table} ({', '.join(map(' '.join, columns.items()))})"
-    for table, columns in _TABLES.items()
-}
-_FROM_JSON = {
-    table: (
-        f"insert into {table} select {', '.join(f'unnest(doc.{name})' for name in columns)} "  # noqa: S608 - constants
-        "from (select from_json($1::json, '{"
-        + ", ".join(f'"{name}": ["{kind}"]' for name, kind in columns.items())
-        + "}') as doc)"
-    )
-    for table, columns in _TABLES.items()
-}
 _NEXT_KEY = {
     "runs": "select coalesce(max(run_key), 0) + 1 from raw.runs",
     "uploads": "select coalesce(max(upload_key), 0) + 1 from raw.uploads",
@@ -101,11 +65,12 @@ class Intake:
         self._upload_key = 0
         self._staged = 0
         self._digests: dict[Failure, str] = {}
+        self._has_whys = self._has_notes = False
         self.attempts = 0
 
     def __enter__(self) -> Self:
         self._run("begin")
-        for make in _MAKE.values():
+        for make in stage.MAKE.values():
             self._run(make)
         self._upload_key = self._next("uploads")
         return self
@@ -123,7 +88,7 @@ class Intake:
     def write(self, attempts: Sequence[Attempt]) -> None:
         """Take the next attempts of the input, in document order."""
         columns: dict[str, Sequence[object]] = {"test_id": [row[0] for row in attempts]}
-        for name, (_, at) in _DENSE.items():
+        for name, (_, at) in stage.DENSE.items():
             column = [row[at] for row in attempts]
             if column.count(None) < len(column):
                 columns[name] = column
@@ -136,7 +101,7 @@ class Intake:
             if row[2] is not passed or row[1] != 1 or row[8]
         ]
         if special:
-            names = _TABLES["stage_special"]
+            names = stage.TABLES["stage_special"]
             self._stage("stage_special", dict(zip(names, zip(*special, strict=True), strict=True)))
         notes = [
             (n, str(kind), name, value)
@@ -145,12 +110,14 @@ class Intake:
             for kind, name, value in row[9]
         ]
         if notes:
-            names = _TABLES["stage_notes"]
+            self._has_notes = True
+            names = stage.TABLES["stage_notes"]
             self._stage("stage_notes", dict(zip(names, zip(*notes, strict=True), strict=True)))
         self.attempts += len(attempts)
         self._staged += len(attempts)
         if self._staged >= PORTION:
             self._settle()
+            self._clear()
 
     def _name(self, why: Failure) -> str:
         """Name a failure by its content; equal ones are stored once."""
@@ -171,42 +138,28 @@ class Intake:
         length = len(next(iter(columns.values())))
         for start in range(0, length, _JSON_ROWS):
             part = {name: column[start : start + _JSON_ROWS] for name, column in columns.items()}
-            self._run(_FROM_JSON[table], [json.dumps(part)])
+            self._run(stage.FROM_JSON[table], [json.dumps(part)])
 
     def _settle(self) -> None:
         """Move what was gathered on to the facts."""
         if self._digests:
-            whys = zip(_TABLES["stage_why"], zip(*self._digests, strict=True), strict=False)
+            whys = zip(stage.TABLES["stage_why"], zip(*self._digests, strict=True), strict=False)
             self._stage("stage_why", {**dict(whys), "digest": list(self._digests.values())})
             self._digests.clear()
-        self._add_messages()
+            self._has_whys = True
+        if self._has_whys:
+            self._add_messages()
         base = self._add_tests()
-        self._run(
-            """insert into raw.attempts
-               select $1, coalesce(k.test_key, $2 + k.n), coalesce(s.attempt, 1),
-                      coalesce(s.outcome, 'passed')::raw.outcome, k.duration_us,
-                      k.setup_us, k.teardown_us, k.started_us, k.worker, s.message_key
-               from keyed k
-               left join (
-                   select x.n, x.attempt, x.outcome, m.message_key
-                   from stage_special x left join why_keyed m on m.digest = x.digest
-               ) s using (n)
-               order by 2, 3""",
-            [self._upload_key, base],
-        )
-        self._run(
-            """insert into raw.notes
-               select $1, coalesce(k.test_key, $2 + k.n), coalesce(s.attempt, 1), x.kind, x.name,
-                      x.value
-               from stage_notes x
-               join keyed k using (n)
-               left join stage_special s using (n)
-               order by 2, 3""",
-            [self._upload_key, base],
-        )
-        for table in _TABLES:
+        self._run(stage.ADD[self._has_whys], [self._upload_key, base])
+        if self._has_notes:
+            self._run(stage.ADD_NOTES, [self._upload_key, base])
+
+    def _clear(self) -> None:
+        """Empty the stage for the next portion."""
+        for table in stage.TABLES:
             self._run(f"truncate {table}")
         self._staged = 0
+        self._has_whys = self._has_notes = False
 
     def wants(self, upload: Upload, *, digest: str, form: str, attempts: int, content: str) -> bool:
         """Tell whether `keep` would keep a copy, before any of its attempts is written.
@@ -248,8 +201,8 @@ class Intake:
             if now_us < copy.ingested_us:
                 self._came_earlier(copy, now_us)
             return Kept(stored=False, problems=[])
-        run_key = self._run_key(upload)
-        disagreements = self._disagreements(upload, run_key)
+        run_key, is_new = self._run_key(upload)
+        disagreements = [] if is_new else self._disagreements(upload, run_key)
         variant_key = self._variant_key(variant_text(upload.variant))
         suite = derived.Suite(run_key, variant_key)
         changed = {suite, copy.suite} if copy is not None else {suite}
@@ -274,16 +227,17 @@ class Intake:
         derived.end_change(self._rows, before)
         self._run("commit")
 
-    def _run_key(self, upload: Upload) -> int:
+    def _run_key(self, upload: Upload) -> tuple[int, bool]:
+        """Return the key of the upload's run, and whether the run is new."""
         known = self._rows(
             "select run_key from raw.runs where project = $1 and run_id = $2",
             [upload.project, upload.run_id],
         )
         if known:
-            return int(known[0][0])
+            return int(known[0][0]), False
         key = self._next("runs")
         self._run("insert into raw.runs values ($1, $2, $3)", [key, upload.project, upload.run_id])
-        return key
+        return key, True
 
     def _disagreements(self, upload: Upload, run_key: int) -> list[Problem]:
         others = self._rows(
