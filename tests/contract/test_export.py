@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import csv
+import io
+import json
+import os
+import pty
+import subprocess
+import sys
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import duckdb
+import polars as pl
 import pytest
 from junitparser import xunit2
 
@@ -112,3 +121,87 @@ def test_command(tmp_path: Path) -> None:
     bad = command(*arguments, "-o", "no/all.xml", cwd=tmp_path)
     assert (bad.code, bad.err.count("\n")) == (3, 1)
     assert command("export", "--format", "junit", "--branch", "x", cwd=tmp_path).code == 5
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("export")
+    rows = [attempt("=cmd()", "failed", failure={"message": "=1", "type": "E"})]
+    files = [*history(folder, TESTS), run_file(folder / "n.jsonl", rows, 9)]
+    api.ingest(map(str, files), folder / "h.duckdb")
+    return folder
+
+
+@pytest.mark.parametrize("view", ["attempts", "verdicts", "failures"])
+def test_polars_duckdb_and_scripts_read_what_the_view_holds(filled: Path, view: str) -> None:
+    arguments = ("export", "--store", "h.duckdb", "--what", view, "--format")
+    for form in ("parquet", "csv", "json"):
+        done = command(*arguments, form, "-o", f"x.{form}", cwd=filled)
+        assert (done.code, done.out, done.err) == (0, "", "")
+        if form != "parquet":
+            told = command(*arguments, form, cwd=filled)
+            assert (told.out, told.err) == ((filled / f"x.{form}").read_bytes().decode(), "")
+    with duckdb.connect(str(filled / "h.duckdb"), read_only=True) as connection:
+        expected = connection.execute(f"from {view} order by all").fetchall()
+    frame = pl.read_parquet(filled / "x.parquet")
+    assert sorted(map(repr, frame.rows())) == sorted(map(repr, expected))
+    with duckdb.connect() as connection:
+        names = connection.sql(f"from '{filled / 'x.parquet'}'").columns
+    assert names == frame.columns
+    assert list(frame["run_id"].unique(maintain_order=True)) == ["run-0", "run-1", "run-2", "run-9"]
+    in_csv = list(csv.DictReader(io.StringIO((filled / "x.csv").read_text())))
+    in_json = json.loads((filled / "x.json").read_text())[view]
+    assert len(in_csv) == len(in_json) == len(expected)
+    assert list(in_csv[0]) == list(in_json[0]) == names
+    assert (in_csv[-1]["test_id"], in_json[-1]["test_id"]) == ("'=cmd()", "=cmd()")
+    assert not list(filled.glob("*.part"))
+
+
+def test_rows_of_a_window(filled: Path) -> None:
+    def runs(*options: object) -> set[str]:
+        arguments = ("export", "--store", "h.duckdb", "--format", "json", *options)
+        return {row["run_id"] for row in command(*arguments, cwd=filled).json["attempts"]}
+
+    assert runs("--last", 2) == {"run-2", "run-9"}
+    assert runs("--run-id", "run-1") == {"run-1"}
+    assert len(runs("--variant", "os=linux")) == 4
+
+
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [
+        (("--format", "csv", "--branch", "x"), 5),
+        (("--format", "parquet", "-o", "y", "--branch", "x"), 5),
+        (("--format", "csv", "--variant", "os=mac"), 5),
+        (("--format", "parquet"), 2),
+        (("--format", "junit", "--what", "attempts"), 2),
+        (("--format", "parquet", "-o", "h.duckdb"), 2),
+        (("--format", "csv", "-o", "no/x.csv"), 3),
+        (("--format", "parquet", "-o", "no/x.parquet"), 3),
+    ],
+)
+def test_rows_that_cannot_be_written(filled: Path, options: tuple[str, ...], code: int) -> None:
+    done = command("export", "--store", "h.duckdb", *options, cwd=filled)
+    assert (done.code, done.out, done.err.count("\n")) == (code, "", 1)
+    assert not (filled / "y").exists()
+
+
+@pytest.mark.parametrize("form", ["csv", "json", "parquet"])
+def test_progress_is_shown_on_a_terminal(filled: Path, form: str) -> None:
+    words = ("export", "--store", "h.duckdb", "--format", form, "-o", f"t.{form}")
+    ours, theirs = pty.openpty()
+    done = subprocess.Popen(
+        [sys.executable, "-m", "testlytics", *words],
+        cwd=filled,
+        stderr=theirs,
+        env={**os.environ, "TERM": "xterm"},
+    )
+    os.close(theirs)
+    shown = b""
+    with contextlib.suppress(OSError):  # how Linux says that the other side has closed
+        while portion := os.read(ours, 4096):
+            shown += portion
+    os.close(ours)
+    assert done.wait() == 0
+    assert b"export" in shown
+    assert (b"100/100" if form == "parquet" else b"/4") in shown

@@ -62,6 +62,15 @@ LimitOption = Annotated[
         show_default=False,
     ),
 ]
+RenamesFileOption = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="TESTLYTICS_RENAMES_FILE",
+        metavar="FILE",
+        help="The renamed tests. [default: testlytics-renames.toml at the project's root]",
+        show_default=False,
+    ),
+]
 
 
 def rows_shown(limit: int | None, form: Format) -> int | None:

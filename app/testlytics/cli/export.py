@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from testlytics.cli import _rows
 from testlytics.cli._options import (
     BranchOption,
     ProjectOption,
@@ -26,11 +27,26 @@ class ExportFormat(StrEnum):
     """What is written."""
 
     JUNIT = "junit"
+    CSV = "csv"
+    JSON = "json"
+    PARQUET = "parquet"
+
+
+class View(StrEnum):
+    """Which rows are written."""
+
+    ATTEMPTS = "attempts"
+    VERDICTS = "verdicts"
+    FAILURES = "failures"
 
 
 def export(
     format_: Annotated[
         ExportFormat | None, typer.Option("--format", help="Write one document.")
+    ] = None,
+    what: Annotated[
+        View | None,
+        typer.Option(help="Rows of which view; csv, json, parquet. [default: attempts]"),
     ] = None,
     archive: Annotated[
         str | None,
@@ -51,7 +67,7 @@ def export(
         str | None,
         typer.Option(
             metavar="ID",
-            help="The run to write. [default: junit: the newest of each project; archive: all]",
+            help="The run to write. [default: junit: the newest of each project; else: all]",
         ),
     ] = None,
     since: Annotated[
@@ -71,6 +87,9 @@ def export(
     junit: one document in which shards and re-runs are merged, a suite for each variant.
     Further attempts of a test stand inside its testcase, as Maven Surefire writes them.
 
+    csv, json, parquet: a row for each attempt (--what: or verdict, or failure), oldest run first.
+    The columns are those of the public views in docs/reference/store-schema.md.
+
     archive: a Parquet file for each run, never changed again, with all that is known of it.
     """
     from testlytics import api
@@ -88,14 +107,21 @@ def export(
             slug="export-what",
             hint="Leave them out.",
         )
+    table = format_ is not None and format_ is not ExportFormat.JUNIT
+    if what is not None and not table:
+        raise ConfigError("--what goes with --format csv, json or parquet.", slug="export-what")
     window = Window(
         project=project,
         branch=branch,
         variant=variant_pairs(variant),
         run_id=run_id,
         since_us=instant_us(since),
-        last=last if archive is not None else last or 1,
+        last=last or 1 if format_ is ExportFormat.JUNIT else last,
     )
+    if format_ is not None and table:
+        view = what or View.ATTEMPTS
+        _rows.export(store_path(store), window, view.value, format_.value, output, wait_s=wait)
+        return
     if archive is None:
         _write(api.export_junit(store_path(store), window, wait_s=wait), output)
         return

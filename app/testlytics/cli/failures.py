@@ -11,6 +11,7 @@ from testlytics.cli._options import (
     FormatOption,
     LimitOption,
     ProjectOption,
+    RenamesFileOption,
     SinceOption,
     StoreOption,
     VariantOption,
@@ -39,10 +40,11 @@ def list_failures(
     ] = 100,
     limit: LimitOption = None,
     format_: FormatOption = Format.TABLE,
+    renames_file: RenamesFileOption = None,
     wait: WaitOption = 10.0,
 ) -> None:
     """List failed and flaky tests with what they said, the newest run first."""
-    from testlytics import browse
+    from testlytics import browse, renames
     from testlytics.report.lists import failures_section
     from testlytics_collector.store.reader import Window
 
@@ -52,6 +54,7 @@ def list_failures(
         variant=variant_pairs(variant),
         since_us=instant_us(since),
         last=last,
+        aliases=renames.aliases(renames_file),
     )
     page = browse.list_failures(
         store_path(store), window, pattern, limit=rows_shown(limit, format_), wait_s=wait

@@ -33,7 +33,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
 )
 app.command(short_help="Read test results and keep them.")(ingest.ingest)
-app.command(short_help="Write runs: JUnit XML, or a run archive.")(export.export)
+app.command(short_help="Write runs: JUnit XML, tables, a run archive.")(export.export)
 app.command(short_help="Take in run archives and other stores.")(merge.merge)
 app.command(short_help="Tell which tests are flaky, broken, slow or slower.")(report.report)
 app.command("runs", short_help="List runs.")(runs.list_runs)

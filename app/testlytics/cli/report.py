@@ -13,6 +13,7 @@ from testlytics.cli._options import (
     BranchOption,
     FormatOption,
     ProjectOption,
+    RenamesFileOption,
     StoreOption,
     VariantOption,
     WaitOption,
@@ -69,13 +70,14 @@ def report(
         Sort, typer.Option(help="Order of the slowest and fastest tests.")
     ] = Sort.MEDIAN,
     format_: FormatOption = Format.TABLE,
+    renames_file: RenamesFileOption = None,
     wait: WaitOption = 10.0,
 ) -> None:
     """Tell which tests are flaky, broken, slow or getting slower; a summary where nothing is asked.
 
     Verdicts are made for each variant (os, python, ...) apart.
     """
-    from testlytics import api
+    from testlytics import api, renames
     from testlytics.report import render
     from testlytics_collector.store.reader import Window
 
@@ -93,6 +95,7 @@ def report(
         variant=variant_pairs(variant),
         since_us=instant_us(since),
         last=last,
+        aliases=renames.aliases(renames_file),
     )
     told = api.report(
         store_path(store),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +12,8 @@ import typer
 from testlytics.cli import _output
 from testlytics.cli._options import FormatOption, StoreOption, WaitOption, store_path
 from testlytics.cli._output import Format
-from testlytics_collector.errors import ConfigError, Error
+from testlytics.cli._rows import save
+from testlytics_collector.errors import ConfigError
 
 if TYPE_CHECKING:
     from testlytics_collector.store.query import Answer
@@ -66,7 +67,7 @@ def sql(
         run.save_parquet(path, text, output, wait_s=wait)
         return
     with run.ask(path, text, wait_s=wait) as answer:
-        _save(output, _written(answer, Format(form[1:])))
+        save(output, _written(answer, Format(form[1:])))
 
 
 def _statement(query: str | None) -> str:
@@ -92,19 +93,3 @@ def _written(answer: Answer, form: Format) -> Iterator[str]:
         Format.TABLE: rows.as_table,
     }[form]
     return write(answer.columns, answer)
-
-
-def _save(output: Path, texts: Iterable[str]) -> None:
-    part = output.with_name(f"{output.name}.part")
-    try:
-        with part.open("w", encoding="utf-8", newline="") as stream:
-            stream.writelines(texts)
-        part.replace(output)
-    except OSError as error:
-        raise Error(
-            f"Cannot write {output}: {error.strerror}.",
-            slug="output-unwritable",
-            hint="Choose another file with --output.",
-        ) from error
-    finally:
-        part.unlink(missing_ok=True)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import StrEnum
 from typing import Annotated
 
 import typer
 
+from testlytics.cli import _renames
 from testlytics.cli._options import (
     BranchOption,
     FormatOption,
     LimitOption,
     ProjectOption,
+    RenamesFileOption,
     SinceOption,
     StoreOption,
     VariantOption,
@@ -60,18 +63,38 @@ def list_cases(
     ] = CaseSort.NAME,
     limit: LimitOption = None,
     format_: FormatOption = Format.TABLE,
+    renames: Annotated[
+        bool,
+        typer.Option("--renames", help="Instead: which vanished test may have a new name."),
+    ] = False,
+    write: Annotated[
+        bool, typer.Option("--write", help="Append the likely renames to the file.")
+    ] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Exit code 1 where the file lacks a likely rename.")
+    ] = False,
+    min_score: Annotated[
+        float, typer.Option(min=0, max=1, help="From which score on a rename is likely.")
+    ] = 0.8,
+    renames_file: RenamesFileOption = None,
     wait: WaitOption = 10.0,
 ) -> None:
     """List tests with how often they fail, each variant apart.
 
     Without --branch, --since and --last over the whole history, pruned runs included. The owner is
     the value of a test's tag `owner`, else what CODEOWNERS says of its file.
+
+    With --renames: pairs of a test that was in at least 3 runs but not in the newest 3, and one
+    that came after it; over the newest 100 runs of each project unless --last says otherwise.
     """
     from testlytics import browse
+    from testlytics import renames as renamed
     from testlytics.owners import read_owners
     from testlytics.report.lists import cases_section
     from testlytics_collector.store.reader import Window
 
+    if not renames:
+        _renames.refuse_alone(write=write, check=check)
     window = Window(
         project=project,
         branch=branch,
@@ -79,6 +102,20 @@ def list_cases(
         since_us=instant_us(since),
         last=last,
     )
+    if renames:
+        _renames.propose(
+            store_path(store),
+            replace(window, last=last or 100),
+            renames_file or renamed.default_file(),
+            min_score=min_score,
+            write=write,
+            check=check,
+            limit=rows_shown(limit, format_),
+            form=format_,
+            wait_s=wait,
+        )
+        return
+    window = replace(window, aliases=renamed.aliases(renames_file))
     page = browse.list_cases(
         store_path(store),
         window,

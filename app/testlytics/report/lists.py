@@ -59,6 +59,22 @@ def failures_section(rows: list[Row], left_out: int = 0) -> Section:
     return Section("failures", "Failures", rows, columns, "No failures.", left_out)
 
 
+def renames_section(rows: list[Row], left_out: int = 0) -> Section:
+    """Show what may be renames; see `testlytics_analytics.renames.Rename` for the columns."""
+    projects = len({row["project"] for row in rows}) > 1
+
+    def pair(row: Row) -> str:
+        project = f"{row['project']}: " if projects else ""
+        return f"{project}{row['old']} -> {row['new']}"
+
+    columns = (
+        Column("score", lambda r: f"{r['score']:.2f}", right=True),
+        Column("because", lambda r: r["reason"]),
+        Column("test and its new name", pair),
+    )
+    return Section("renames", "Renames", rows, columns, "No renames.", left_out)
+
+
 def _number(key: str) -> Column:
     return Column(key, lambda row: str(row[key]), right=True)
 

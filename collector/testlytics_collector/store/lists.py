@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from testlytics_collector.records import variant_text
+from testlytics_collector.store.aliases import spelling
 from testlytics_collector.store.reader import Window, select_window
 
 if TYPE_CHECKING:
@@ -224,6 +225,7 @@ class Lists:
         self, connection: duckdb.DuckDBPyConnection, window: Window, pattern: str | None = None
     ) -> None:
         self._connection = connection
+        self._spelled = spelling(connection, window.aliases)
         self._window = window
         self._pattern = pattern
         self._pairs = variant_text(window.variant).split(",") if window.variant else []
@@ -298,12 +300,13 @@ class Lists:
         self._rows(_NAMED, self._window.project, like)
 
     def _dicts(self, sql: str, *values: object) -> list[dict[str, Any]]:
-        found = self._connection.execute(sql, list(values))
+        found = self._connection.execute(self._spelled(sql), list(values))
         names = [column[0] for column in found.description or ()]
         return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
 
     def _rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
-        found: list[tuple[Any, ...]] = self._connection.execute(sql, list(values)).fetchall()
+        told = self._connection.execute(self._spelled(sql), list(values))
+        found: list[tuple[Any, ...]] = told.fetchall()
         return found
 
 

@@ -24,6 +24,8 @@ class Window:
         since_us: Only runs that began at or after this instant; None for all.
         run_id: Only this run; None for all.
         last: At most this many of the newest runs of each project; None for all.
+        aliases: Old and new id of tests whose history goes on under the new one; no new id is an
+            old one of another pair. Followed by reports and lists.
     """
 
     project: str | None = None
@@ -32,6 +34,7 @@ class Window:
     since_us: int | None = None
     run_id: str | None = None
     last: int | None = None
+    aliases: tuple[tuple[str, str], ...] = ()
 
 
 class Suite(NamedTuple):

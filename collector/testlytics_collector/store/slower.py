@@ -70,14 +70,14 @@ join raw.variants v using (variant_key)
 
 
 def slower_frame(
-    connection: duckdb.DuckDBPyConnection, rows: Rows, *, factor: float, samples: int
+    relation: Callable[[str], duckdb.DuckDBPyRelation], rows: Rows, *, factor: float, samples: int
 ) -> tuple[pl.DataFrame, int]:
     """Return the verdicts of tests whose newest duration is beyond what was usual.
 
     Needs the tables `chosen` and `windowed`.
 
     Args:
-        connection: A connection to the store.
+        relation: Makes a relation of a query on the store.
         rows: Runs a statement on it.
         factor: Beyond the median of the durations before, times this.
         samples: How many durations before the newest it takes at least.
@@ -91,4 +91,4 @@ def slower_frame(
     rows(_NEWEST, samples)
     rows(_BEYOND, factor, _LOOKED_BACK + 1)
     [(series,)] = rows("select count(*) from newest")
-    return pl.DataFrame(connection.sql(_VERDICTS)), series
+    return pl.DataFrame(relation(_VERDICTS)), series

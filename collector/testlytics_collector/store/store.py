@@ -19,11 +19,13 @@ from testlytics_collector.store import (
     spool,
 )
 from testlytics_collector.store.connection import connect, translated
+from testlytics_collector.store.extract import Extract
 from testlytics_collector.store.lists import Lists
 from testlytics_collector.store.purge import Purged
 from testlytics_collector.store.reader import Suite, Window
 from testlytics_collector.store.retention import Policy, Removed
 from testlytics_collector.store.schema import SCHEMA_VERSION
+from testlytics_collector.store.vanished import Changed, changed
 from testlytics_collector.store.windowed import WindowReader
 from testlytics_collector.store.writer import Intake, Kept
 
@@ -141,10 +143,21 @@ class Store:
         with translated(self.path):
             yield Lists(self._connection, window, pattern)
 
+    @contextlib.contextmanager
+    def extract(self, window: Window, view: str) -> Iterator[Extract]:
+        """Read the rows of a view for the runs of a window; see `extract.Extract`."""
+        with translated(self.path):
+            yield Extract(self._connection, window, view)
+
     def attempts(self, window: Window) -> Iterator[tuple[Suite, list[Attempt]]]:
         """Yield all attempts of each run and variant; see `reader.run_attempts`."""
         with translated(self.path):
             yield from reader.run_attempts(self._connection, window)
+
+    def changed(self, window: Window) -> Changed:
+        """Find the tests that came and went in a window; see `vanished.changed`."""
+        with translated(self.path):
+            return changed(self._connection, window)
 
     def verdicts(self, window: Window) -> pl.DataFrame:
         """Return the verdicts of a window's runs; see `reader.verdict_frame`."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from testlytics_collector.records import variant_text
+from testlytics_collector.store.aliases import spelling
 from testlytics_collector.store.reader import Window, select_window
 from testlytics_collector.store.slower import slower_frame
 from testlytics_collector.store.speeds import Speeds, speeds
@@ -160,6 +161,7 @@ class WindowReader:
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, window: Window) -> None:
         self._connection = connection
+        self._spelled = spelling(connection, window.aliases)
         select_window(connection, window)
         pairs = variant_text(window.variant).split(",") if window.variant else []
         self._rows(_CHOSEN, pairs)
@@ -200,8 +202,14 @@ class WindowReader:
 
     def slower(self, *, factor: float, samples: int) -> tuple[pl.DataFrame, int]:
         """Return the verdicts of tests that may be slower; see `slower.slower_frame`."""
-        return slower_frame(self._connection, self._rows, factor=factor, samples=samples)
+        return slower_frame(
+            lambda sql: self._connection.sql(self._spelled(sql)),
+            self._rows,
+            factor=factor,
+            samples=samples,
+        )
 
     def _rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
-        found: list[tuple[Any, ...]] = self._connection.execute(sql, list(values)).fetchall()
+        told = self._connection.execute(self._spelled(sql), list(values))
+        found: list[tuple[Any, ...]] = told.fetchall()
         return found
