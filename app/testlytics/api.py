@@ -229,9 +229,9 @@ def report(
     wanted = [name for name in SECTIONS if name in set(sections)]
     made: dict[str, Section] = {}
     with open_store(store, wait_s=wait_s) as opened, opened.window(window) as asked:
-        runs = asked.runs()
-        if not runs:
+        if asked.is_empty():
             raise no_runs(store)
+        runs = asked.runs()
         told = [Run(run.run_id, run.commit, run.sources) for run in runs]
         judged = status.judge((History(*one) for one in asked.histories()), told)
         calm = asked.calm(status.StatusOptions().settled)

@@ -104,12 +104,14 @@ def list_failures(
         wait_s: How long to wait for a writer, in seconds.
 
     Raises:
-        NotFoundError: There is no store.
+        NotFoundError: There is no store, or no run in the window.
         StoreError: The store cannot be opened or read.
     """
     from testlytics_collector.store.store import open_store
 
     with open_store(store, wait_s=wait_s) as opened, opened.lists(window, pattern) as lists:
+        if lists.is_empty():
+            raise no_runs(store)
         return lists.failures(limit)
 
 

@@ -268,3 +268,11 @@ def test_messages_that_are_not_kept(tmp_path: Path, how: str) -> None:
     assert [row["type"] for row in told] == ["E"] * 3
     assert len({row["message"] for row in told}) == (2 if how == "hash" else 1)
     assert b"secret-" not in (tmp_path / STORE).read_bytes()
+
+
+@pytest.mark.parametrize("name", ["runs", "tests", "failures", "report"])
+def test_a_variant_that_nothing_has_is_no_good_news(tmp_path: Path, name: str) -> None:
+    store = tmp_path / "h.duckdb"
+    command("ingest", *history(tmp_path, {"t": "PF"}), "--store", store, cwd=tmp_path)
+    done = command(name, "--variant", "os=no", "--store", store, cwd=tmp_path)
+    assert (done.code, done.out) == (5, "")

@@ -6,7 +6,7 @@ runs: whatever is kept step by step is what a rebuild from the facts gives.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from testlytics_collector.store import baselines
@@ -17,6 +17,10 @@ Rows = Callable[..., list[tuple[Any, ...]]]
 FOLD_AFTER = 16
 """How many runs wait before they are counted into the totals; every so many uploads it is looked
 whether they do. What waits is read from the facts."""
+
+_AT_ONCE = 300_000
+_REBUILD_AT_ONCE = 1_500_000
+_REBUILD_MEMORY = "600MB"
 
 TABLES = (
     """
@@ -208,11 +212,19 @@ where t.variant_key = $1 and t.test_key = s.test_key and t.month = s.month
 """
 
 _WAITING = """
-select u.run_key, u.variant_key, list(u.upload_key)
+select u.run_key, u.variant_key, list(u.upload_key), sum(u.attempts)::bigint
 from raw.uploads u
 anti join derived.folded f on f.run_key = u.run_key and f.variant_key = u.variant_key
 group by all
 having bool_and(coalesce(u.complete, true))
+order by u.run_key, u.variant_key
+"""
+
+_SUITES = """
+select run_key, variant_key, list(upload_key), sum(attempts)::bigint
+from raw.uploads
+group by all
+order by run_key, variant_key
 """
 
 
@@ -278,16 +290,39 @@ def _has_shrunk(change: Change, uploads: list[int], times: list[tuple[int, int, 
     )
 
 
-def fold(rows: Rows, *, least: int = 1) -> None:
-    """Count the runs that wait into the totals, where at least so many of them do."""
+def fold(rows: Rows, *, least: int = 1, most: int = _AT_ONCE) -> None:
+    """Count the runs that wait into the totals, where at least so many of them do.
+
+    Args:
+        rows: Runs a statement.
+        least: Nothing is done where fewer wait.
+        most: How many attempts are counted at once, which bounds the memory it takes.
+    """
     waiting = rows(_WAITING)
     if len(waiting) < least:
         return
-    rows(_COUNT, [[key for _, _, keys in waiting for key in keys], 1])
-    rows(
-        "insert into derived.folded select unnest($1::integer[]), unnest($2::integer[])",
-        [[run for run, _, _ in waiting], [variant for _, variant, _ in waiting]],
-    )
+    for part in _portions(waiting, most):
+        rows(_COUNT, [[key for _, _, keys, _ in part for key in keys], 1])
+        rows(
+            "insert into derived.folded select unnest($1::integer[]), unnest($2::integer[])",
+            [[run for run, *_ in part], [variant for _, variant, *_ in part]],
+        )
+
+
+def _portions(
+    suites: list[tuple[Any, ...]], most: int
+) -> Iterator[list[tuple[int, int, list[int], int]]]:
+    """Divide runs in their variants, the last column their attempts, into parts of bounded size."""
+    part: list[tuple[int, int, list[int], int]] = []
+    size = 0
+    for run, variant, keys, attempts in suites:
+        if part and size + attempts > most:
+            yield part
+            part, size = [], 0
+        part.append((run, variant, keys, attempts))
+        size += attempts
+    if part:
+        yield part
 
 
 def count(rows: Rows, uploads: list[int], sign: int) -> None:
@@ -325,10 +360,14 @@ def rebuild(rows: Rows) -> None:
     """Throw away what follows from the facts, and make it anew."""
     for table in ("events", "totals", "folded"):
         rows(f"delete from derived.{table}")  # noqa: S608 - constants
-    uploads = [key for (key,) in rows("select upload_key from raw.uploads")]
-    if uploads:
-        rows(_EVENTS, [uploads])
-    fold(rows)
+    [(limit,)] = rows("select current_setting('memory_limit')")
+    rows(f"set memory_limit = '{_REBUILD_MEMORY}'")
+    try:
+        for part in _portions(rows(_SUITES), _REBUILD_AT_ONCE):
+            rows(_EVENTS, [[key for _, _, keys, _ in part for key in keys]])
+        fold(rows, most=_REBUILD_AT_ONCE)
+    finally:
+        rows(f"set memory_limit = '{limit}'")
     baselines.refresh_all(rows)
 
 

@@ -274,6 +274,11 @@ class Lists:
         self._rows(_PAGE.format(order=SORTS[sort]), _ALL if limit is None else limit)
         return Page(self._dicts(_TESTS), total)
 
+    def is_empty(self) -> bool:
+        """Tell whether no upload of the window is of the variant asked for."""
+        self._choose()
+        return not self._rows("select 1 from chosen_uploads limit 1")
+
     def failures(self, limit: int | None) -> Page:
         """List failed and flaky verdicts, the newest run first.
 

@@ -166,6 +166,10 @@ class WindowReader:
         pairs = variant_text(window.variant).split(",") if window.variant else []
         self._rows(_CHOSEN, pairs)
 
+    def is_empty(self) -> bool:
+        """Tell whether no upload of the window is of the variant asked for."""
+        return not self._rows("select 1 from chosen limit 1")
+
     def runs(self) -> list[RunRow]:
         """Return the runs by project and position; the steps of histories are indexes into it."""
         return [RunRow(*row) for row in self._rows(_RUNS)]
