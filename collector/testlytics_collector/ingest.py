@@ -323,7 +323,7 @@ def _recognise(head: bytes) -> tuple[str, Read]:
     if junit.looks_like(head):
         return "junit", junit.read
     raise InputError(
-        f"Neither a run file nor JUnit XML; it begins with: {printable(head[:40])}",
+        f"Neither a run file nor JUnit XML; it begins with: {printable(head[:40])}.",
         slug="unknown-format",
         hint="Give the files that pytest --testlytics or a JUnit reporter wrote.",
     )

@@ -81,7 +81,7 @@ class _Reader:
                 value = parsed(raw)
             except (ValueError, RecursionError) as error:
                 torn = InputError(
-                    f"line {self.line}: not a JSON object: {printable(raw[:60])}",
+                    f"Not a JSON object: {printable(raw[:60])}.",
                     slug="run-file-line",
                     hint=_HINT,
                     line=self.line,
@@ -139,7 +139,7 @@ class _Reader:
 
     def _take(self, value: object) -> None:
         if not isinstance(value, dict):
-            raise self._wrong("not a JSON object", value)
+            raise self._wrong("Not a JSON object", value)
         kind = value.get("type")
         if self.header is None:
             self._open(value, kind)
@@ -157,21 +157,21 @@ class _Reader:
 
     def _open(self, value: dict[str, Any], kind: object) -> None:
         if kind != "run":
-            raise self._wrong('a run file begins with a line of "type":"run"', kind)
+            raise self._wrong('A run file begins with a line of "type":"run"', kind)
         version = str(value.get("schema_version", ""))
         major = version.partition(".")[0]
         if not major.isdigit() or int(major) < 1:
-            raise self._wrong("schema_version is missing or unreadable", version)
+            raise self._wrong("The schema_version is missing or unreadable", version)
         if int(major) > _MAJOR:
             raise InputError(
-                f"line {self.line}: the run file has schema {version}; this testlytics reads "
+                f"The run file has schema {version}; this testlytics reads "
                 f"{_MAJOR}.x.",
                 slug="run-file-newer",
                 hint="Update with: pip install -U testlytics",
                 line=self.line,
             )
         if not text_of(value.get("upload_id")):
-            raise self._wrong("upload_id is missing", value.get("upload_id"))
+            raise self._wrong("The upload_id is missing", value.get("upload_id"))
         self.header = value
         self.started_us = self._whole(value, "started_us")
         if self.started_us is not None:
@@ -182,7 +182,7 @@ class _Reader:
     def _attempt(self, value: dict[str, Any]) -> None:
         test_id = text_of(value.get("test_id"))
         if not test_id:
-            raise self._wrong("an attempt without test_id", value.get("test_id"))
+            raise self._wrong("An attempt without test_id", value.get("test_id"))
         test_id = self._stable(test_id)
         word = value.get("outcome")
         outcome = _OUTCOMES.get(word) if isinstance(word, str) else None
@@ -363,7 +363,7 @@ class _Reader:
 
     def _wrong(self, what: str, value: object) -> InputError:
         return InputError(
-            f"line {self.line}: {what}: {printable(value)}",
+            f"{what}: {printable(value)}.",
             slug="run-file-line",
             hint=_HINT,
             line=self.line,

@@ -142,7 +142,6 @@ def test_torn_last_line_is_left_out_with_a_word() -> None:
 def test_damage_in_the_middle_is_refused_with_its_line() -> None:
     error = refusal(lines(header()) + b"{oops\n" + lines(attempt(), end(1)))
     assert error.line == 2
-    assert "line 2" in error.message
     assert "{oops" in error.message
 
 
