@@ -121,8 +121,8 @@ def ingested(path: Path) -> dict[str, Any]:
         (many_attributes, "attributes"),
         (many_names, "names"),
         (bomb, "100 times its size"),
-        (long_line, "not a JSON object"),
-        (deep_json, "not a JSON object"),
+        (long_line, "Not a JSON object"),
+        (deep_json, "Not a JSON object"),
     ],
 )
 def test_refused_with_a_reason_and_little_memory(tmp_path: Path, make: Any, words: str) -> None:  # noqa: ANN401

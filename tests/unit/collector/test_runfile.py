@@ -150,7 +150,7 @@ def test_damage_in_the_middle_is_refused_with_its_line() -> None:
     [
         (b"", "empty"),
         (b"{}\n", '"type":"run"'),
-        (b"[1]\n", "not a JSON object"),
+        (b"[1]\n", "Not a JSON object"),
         (lines(header(schema_version=None)), "schema_version"),
         (lines(header(upload_id="")), "upload_id"),
         (lines(header(), {"type": "attempt", "outcome": "passed"}), "without test_id"),
