@@ -139,7 +139,7 @@ def test_a_bad_file_leaves_no_row_and_costs_no_good_one(store: Path, tmp_path: P
     other = run_file(tmp_path / "other.jsonl", [attempt("other")], 3)
     results = take_in(store, good, bad, other)
     assert [result.status for result in results] == ["stored", "refused", "stored"]
-    assert "line 12002" in results[1].problems[-1].text
+    assert results[1].problems[-1].line == 12_002
     assert rows(store, "select test_id from tests order by all") == [("good",), ("other",)]
     assert rows(store, "select count(*) from raw.messages") == [(0,)]
 
