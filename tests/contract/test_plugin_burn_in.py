@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -86,6 +87,53 @@ def test_each_repetition_is_a_whole_run(folder: Path, arguments: tuple[str, ...]
     assert (names["test_flaky"], names["test_fixtures"], names["test_skipped"]) == (8, 8, 1)
 
 
+LEAVES_SOMETHING = """
+import pytest, unittest
+
+RUNS = []
+
+@pytest.fixture(autouse=True)
+def leaves(request, record_property):
+    RUNS.append(request.node.name)
+    number = RUNS.count(request.node.name)
+    record_property("run", number)
+    print("output of", number)
+    assert not {"xfail", "later"} & set(request.keywords), number
+    assert request.keywords["kept"]
+    if number == 1:
+        request.applymarker(pytest.mark.xfail)
+        request.node.add_marker("later", append=False)
+        request.node.keywords["extra"] = number
+
+@pytest.mark.kept
+def test_function():
+    assert RUNS.count("test_function") == 2
+
+class TestUnit(unittest.TestCase):
+    @pytest.mark.kept
+    def test_unit(self):
+        assert RUNS.count("test_unit") == 2
+"""
+
+
+@pytest.mark.parametrize("arguments", [(), WORKERS])
+def test_nothing_stays_on_a_test(folder: Path, arguments: tuple[str, ...]) -> None:
+    (folder / "test_new.py").write_text(LEAVES_SOMETHING, encoding="utf-8")
+    options = ("--junitxml=junit.xml", "-o", "junit_logging=all", "-o", "junit_family=xunit1")
+    recorded = record(folder, "--testlytics-burn-in=4", *options, *arguments, "test_new.py")
+    assert recorded.exit_status == 1, recorded.output
+    ends = "xfailed@call|passed|failed@call|failed@call"
+    assert recorded.ends == {"test_function": ends, "TestUnit::test_unit": ends}
+    for test in ("test_function", "test_unit"):
+        cases = ET.parse(folder / "junit.xml").iterfind(f".//testcase[@name='{test}']")
+        for number, case in enumerate(cases, 1):
+            values = [found.get("value") for found in case.iter("property")]
+            assert values == [str(number)]
+            assert (case.findtext("system-out") or "").count("output of") == 1
+    lines = recorded.output.splitlines()
+    assert "  test_new.py::test_function: flaky, failed 2 of 4" in lines
+
+
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
@@ -159,7 +207,10 @@ def test_first_failure_stops_where_that_is_wanted(folder: Path, arguments: tuple
     assert recorded.exit_status in (1, 2)
 
 
-@pytest.mark.parametrize(("how", "status"), [("pytest.exit('enough', 7)", 7), ("raise Stop", 2)])
+@pytest.mark.parametrize(
+    ("how", "status"),
+    [("pytest.exit('enough', 7)", 7), ("pytest.exit('enough')", 2), ("raise Stop", 2)],
+)
 def test_interruption_ends_the_session(folder: Path, how: str, status: int) -> None:
     (folder / "test_new.py").write_text(
         "import pytest\nRUNS = []\nStop = KeyboardInterrupt\n"
@@ -169,6 +220,10 @@ def test_interruption_ends_the_session(folder: Path, how: str, status: int) -> N
     recorded = record(folder, "--testlytics-burn-in=8", "test_new.py")
     assert recorded.exit_status == status
     assert recorded.ends == {"test_a": "passed|passed|interrupted@call"}
+    # With another status pytest sums nothing up.
+    verdict = "passed 2 of 2: fails at most 77.7 % of the time (95 %)"
+    summed_up = f"  test_new.py::test_a: {verdict}" in recorded.output.splitlines()
+    assert summed_up == (status == 2), recorded.output
 
 
 def test_timeout_holds_for_each_repetition(folder: Path) -> None:
@@ -182,9 +237,10 @@ def test_timeout_holds_for_each_repetition(folder: Path) -> None:
 
 def test_quarantined_test_can_be_burnt_in(folder: Path) -> None:
     shutil.copy(DATA / "scenario_repeat.py", folder / "test_new.py")
+    soon = datetime.now(UTC).date() + timedelta(days=7)
     (folder / "quarantine.toml").write_text(
         "schema = 1\n[[quarantine]]\ntest = 'test_new.py::test_flaky'\nowner = 'me'\n"
-        "reason = 'new'\nexpires = 2999-01-01\n",
+        f"reason = 'new'\nexpires = {soon}\n",
         encoding="utf-8",
     )
     options = ("--testlytics-burn-in=8", "--testlytics-quarantine=quarantine.toml")
@@ -198,7 +254,7 @@ def test_quarantined_test_can_be_burnt_in(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("amount", "hidden", "why"),
     [
-        ("often", False, "'often' is neither a number nor a time like 30s"),
+        ("often", False, "'often' is neither a number from 1 to 10000 nor a time like 30s"),
         ("3", True, "no git repository"),
     ],
 )

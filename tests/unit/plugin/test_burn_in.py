@@ -27,9 +27,11 @@ def test_amount_is_a_number_or_a_time(text: str, amount: Amount) -> None:
     assert read_amount(text) == amount
 
 
-@pytest.mark.parametrize("text", ["", "0", "0s", "-1", "many", "3.5", "2 m", "10001", "1d", "٣"])
+@pytest.mark.parametrize(
+    "text", ["", "0", "0s", "-1", "many", "3.5", "2 m", "10001", "999999999", "1d", "٣"]
+)
 def test_other_amounts_are_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="is neither a number nor a time"):
+    with pytest.raises(ValueError, match="is neither a number from 1 to 10000 nor a time"):
         read_amount(text)
 
 
@@ -128,6 +130,34 @@ def test_diff_is_read_whatever_its_lines_look_like() -> None:
     }
 
 
+def test_context_in_a_diff_is_passed_over() -> None:
+    # In git's own form and with `diff.suppressBlankEmpty`.
+    diff = b"""--- a/a.py
++++ b/a.py
+@@ -1,9 +1,10 @@
+ one
+-two
++2
++2b
+
+ four
+--- five
+ six
++++ b/seven
+ seven
+ eight
+-nine
++9
+@@ -20,3 +21,2 @@ def x():
+ twenty
+-    removed
+ twenty-two
+"""
+    assert dict(parse_diff(diff)) == {
+        b"a.py": [(2, 3), (6, 5), (7, 7), (10, 10), (21, 21)],
+    }
+
+
 def git(folder: Path, *arguments: str) -> None:
     who = ("-c", "user.name=n", "-c", "user.email=e@example.org", "-c", "commit.gpgsign=false")
     subprocess.run(["git", *who, *arguments], cwd=folder, check=True, capture_output=True)
@@ -172,11 +202,36 @@ def test_configuration_of_diffs_does_not_matter(repository: Path) -> None:
         "diff.external=false",
         "color.ui=always",
         "diff.context=5",
+        "diff.interHunkContext=9",
+        "diff.suppressBlankEmpty=true",
         "diff.relative=true",
     ):
         git(repository, "config", *setting.split("="))
-    (repository / "a.py").write_text("one\n2\nthree\n", encoding="utf-8")
-    assert found(repository) == {"a.py": [(2, 2)]}
+    (repository / ".git" / "info" / "attributes").write_text("*.py -diff\n", encoding="ascii")
+    (repository / "a.py").write_text("1\ntwo\n3\n", encoding="utf-8")
+    assert found(repository) == {"a.py": [(1, 1), (3, 3)]}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("GIT_DIFF_OPTS", "-u9"),
+        ("GIT_DIFF_OPTS", "--unified=9"),
+        ("GIT_EXTERNAL_DIFF", "false"),
+        ("GIT_LITERAL_PATHSPECS", "1"),
+        ("GIT_GLOB_PATHSPECS", "1"),
+        ("GIT_NOGLOB_PATHSPECS", "1"),
+        ("GIT_ICASE_PATHSPECS", "1"),
+    ],
+)
+def test_environment_of_diffs_does_not_matter(
+    repository: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    (repository / "a.py").write_text("1\ntwo\n3\n", encoding="utf-8")
+    (repository / "deep" / "er").mkdir(parents=True)
+    (repository / "deep" / "er" / "new.py").touch()
+    assert found(repository) == {"a.py": [(1, 1), (3, 3)], "new.py": [WHOLE]}
 
 
 def test_file_that_only_moved_has_not_changed(repository: Path) -> None:
@@ -213,29 +268,38 @@ def test_git_that_hangs_is_said(repository: Path, monkeypatch: pytest.MonkeyPatc
         read_changes(str(repository), None)
 
 
-def summary_of(*outcomes: tuple[str, int, str, str]) -> list[str]:
+def whole(test: str, number: int, outcome: str) -> list[tuple[str, int, str, str]]:
+    """Return what is reported of a run that comes to its end."""
+    return [(test, number, "call", outcome), (test, number, "teardown", "passed")]
+
+
+def summary_of(*outcomes: tuple[str, int, str, str], worker: str = "") -> list[str]:
     summary = BurnInSummary()
     for test, number, when, outcome in outcomes:
+        known = {"xfailed": "skipped", "xpassed": "passed"}
         report = pytest.TestReport(
             nodeid=test,
             location=("t.py", 1, test),
             keywords={},
-            outcome=outcome,  # type: ignore[arg-type]
+            outcome=known.get(outcome, outcome),  # type: ignore[arg-type]
             longrepr=None,
             when=when,  # type: ignore[arg-type]
         )
         if number:
             report.__dict__[REPETITION] = number
+            report.__dict__.update({"worker_id": worker} if worker else {})
+        if outcome in known:
+            report.__dict__["wasxfail"] = ""
         summary.pytest_runtest_logreport(report)
     return summary.lines()
 
 
 def test_summary_counts_runs_and_not_phases() -> None:
-    runs = [("t::a", number, "call", "passed") for number in range(1, 60)]
+    runs = [part for number in range(1, 60) for part in whole("t::a", number, "passed")]
     flaky = [("t::b", 1, "setup", "failed"), ("t::b", 1, "teardown", "failed")]
-    flaky += [("t::b", 2, "call", "passed"), ("t::b", 3, "call", "failed")]
-    broken = [("t::c", 1, "call", "failed"), ("t::c", 2, "call", "failed")]
-    other = [("t::d", 0, "call", "failed"), ("t::e", 1, "call", "skipped")]
+    flaky += [*whole("t::b", 2, "passed"), *whole("t::b", 3, "failed")]
+    broken = [*whole("t::c", 1, "failed"), *whole("t::c", 2, "failed")]
+    other = [("t::d", 0, "call", "failed"), *whole("t::e", 1, "skipped")]
     assert summary_of(*runs, *flaky, *broken, *other) == [
         "testlytics: burn-in: 3 tests, failed 4 of 64",
         "  t::b: flaky, failed 2 of 3",
@@ -244,11 +308,41 @@ def test_summary_counts_runs_and_not_phases() -> None:
     ]
 
 
-def test_summary_counts_the_death_of_a_worker() -> None:
-    lines = summary_of(
-        ("t::a", 1, "call", "passed"), ("t::a", 2, "setup", "passed"), ("t::a", 0, "???", "failed")
-    )
+@pytest.mark.parametrize("worker", ["", "gw0"])
+@pytest.mark.parametrize("begun", [[], [("t::a", 2, "setup", "passed")]])
+def test_summary_counts_the_death_of_a_worker(
+    worker: str, begun: list[tuple[str, int, str, str]]
+) -> None:
+    death = ("t::a", 0, "???", "failed")
+    lines = summary_of(*whole("t::a", 1, "passed"), *begun, death, worker=worker)
     assert lines[1] == "  t::a: flaky, failed 1 of 2"
+
+
+def test_summary_leaves_out_what_was_interrupted() -> None:
+    begun = [("t::a", 3, "setup", "passed"), ("t::b", 1, "setup", "passed")]
+    failed = [*whole("t::c", 1, "passed"), ("t::c", 2, "call", "failed")]
+    assert summary_of(*whole("t::a", 1, "passed"), *whole("t::a", 2, "passed"), *begun) == [
+        "testlytics: burn-in: 1 test, passed 2 of 2: fails at most 77.7 % of the time (95 %)",
+        "  t::a: passed 2 of 2: fails at most 77.7 % of the time (95 %)",
+    ]
+    assert summary_of(*failed)[1] == "  t::c: flaky, failed 1 of 2"
+    assert summary_of(*begun) == ["testlytics: burn-in: no new or changed test ran"]
+
+
+def test_summary_does_not_count_an_expected_failure_as_passed() -> None:
+    always = [part for number in range(1, 10) for part in whole("t::a", number, "xfailed")]
+    turns = [*whole("t::z", 1, "xfailed"), *whole("t::z", 2, "xpassed")]
+    assert summary_of(*always) == [
+        "testlytics: burn-in: 1 test, xfailed 9 of 9",
+        "  t::a: xfailed 9 of 9",
+    ]
+    assert summary_of(*always, *turns) == [
+        "testlytics: burn-in: 2 tests, passed 1, xfailed 10 of 11",
+        "  t::z: flaky, passed 1, xfailed 1 of 2",
+        "  t::a: xfailed 9 of 9",
+    ]
+    strict = [*whole("t::a", 10, "failed"), *whole("t::a", 11, "failed")]
+    assert summary_of(*always, *strict)[1] == "  t::a: flaky, failed 2 of 11"
 
 
 def test_summary_says_when_nothing_was_repeated() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 import unittest
+from collections import ChainMap
 from typing import Any, Callable, Dict, Generator, NamedTuple, Optional, Protocol
 
 import pytest
@@ -59,7 +60,10 @@ def read_amount(text: str) -> Amount:
     found = _SPEC.fullmatch(text.strip())
     number = int(found.group(1)) if found else 0
     if found is None or number < 1 or (not found.group(2) and number > _MOST_COUNT):
-        raise ValueError(f"--testlytics-burn-in {text!r} is neither a number nor a time like 30s")
+        raise ValueError(
+            f"--testlytics-burn-in {text!r} is neither a number from 1 to {_MOST_COUNT}"
+            " nor a time like 30s"
+        )
     unit = found.group(2)
     return Amount(0, number * _UNIT_S[unit]) if unit else Amount(number, 0)
 
@@ -181,7 +185,7 @@ class Repeater:
             return
         try:
             stand_in: pytest.Item = StandIn.from_parent(item.parent, name=item.name)
-            renew = _renewal_of(item)
+            renew, restore = _renewal_of(item), _restoration_of(item, item.parent)
         except Exception:
             return  # whoever made this test has ideas of its own; it runs once, as ever
         manager = self._config.pluginmanager
@@ -195,6 +199,7 @@ class Repeater:
             last = budget.next_is_last or self._skipped
             if self._number:
                 renew()
+                restore()
             self._number += 1
             began = self._now()
             self._finished.item = None
@@ -287,3 +292,28 @@ def _renewal_of(item: pytest.Item) -> Callable[[], None]:
             item.obj = function  # which a plugin for coroutines wraps anew each time
 
     return renew
+
+
+def _restoration_of(item: pytest.Item, parent: pytest.Collector) -> Callable[[], None]:
+    """Return what takes from a test all that a run has left on it, as if it had never run."""
+    markers, properties = list(item.own_markers), list(item.user_properties)
+    around = parent.keywords
+    own = {
+        key: value
+        for key, value in item.keywords.items()
+        if key not in around or around[key] is not value
+    }
+    # Captured output; pytest itself never needs to take it away, so there is no public way.
+    sections = vars(item).get("_report_sections")
+    captured = list(sections) if isinstance(sections, list) else []
+
+    def restore() -> None:
+        # In place: an `xfail` of an earlier run would hide a failure of the next.
+        item.own_markers[:] = markers
+        # Anew: keywords of pytest cannot be removed, and reports may share the properties.
+        item.keywords = ChainMap(dict(own), around)
+        item.user_properties = list(properties)
+        if isinstance(sections, list):
+            sections[:] = captured
+
+    return restore

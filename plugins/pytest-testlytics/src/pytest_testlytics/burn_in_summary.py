@@ -38,13 +38,30 @@ class _Tally:
     """Runs of one test: each named by worker and number."""
 
     def __init__(self) -> None:
-        self.seen: set[Tuple[object, int]] = set()
+        self.newest: Tuple[object, int] = (None, 0)
+        self.ended: set[Tuple[object, int]] = set()
         self.failed: set[Tuple[object, int]] = set()
         self.skipped: set[Tuple[object, int]] = set()
+        self.expected: set[Tuple[object, int]] = set()
+        """Failed as `xfail` said."""
 
     @property
     def runs(self) -> int:
-        return len(self.seen - self.skipped)
+        # A run that was interrupted has proved nothing, unless it had failed before.
+        return len((self.ended | self.failed) - self.skipped)
+
+    @property
+    def xfailed(self) -> int:
+        return len((self.ended & self.expected) - self.failed)
+
+    @property
+    def is_flaky(self) -> bool:
+        return 0 < len(self.failed) < self.runs or 0 < self.xfailed < self.runs
+
+    def dying(self) -> Tuple[object, int]:
+        """Return the run that was going on when the worker died."""
+        worker, number = self.newest
+        return (worker, number + 1) if self.newest in self.ended else self.newest
 
 
 class BurnInSummary:
@@ -79,15 +96,16 @@ class BurnInSummary:
         tallies = {test: tally for test, tally in self._tallies.items() if tally.runs}
         runs = sum(tally.runs for tally in tallies.values())
         failed = sum(len(tally.failed) for tally in tallies.values())
+        xfailed = sum(tally.xfailed for tally in tallies.values())
         if not runs:
             return ["testlytics: burn-in: no new or changed test ran"]
         tests = f"{len(tallies)} test{'s' if len(tallies) > 1 else ''}"
-        lines = [f"testlytics: burn-in: {tests}, {_verdict(runs, failed)}"]
-        ordered = sorted(tallies.items(), key=lambda pair: (not pair[1].failed, pair[0]))
+        lines = [f"testlytics: burn-in: {tests}, {_verdict(runs, failed, xfailed)}"]
+        ordered = sorted(tallies.items(), key=_most_urgent)
         for test, tally in ordered[:_MOST_LINES]:
-            share = len(tally.failed)
-            flaky = "flaky, " if 0 < share < tally.runs else ""
-            lines.append(f"  {to_text(test)}: {flaky}{_verdict(tally.runs, share)}")
+            flaky = "flaky, " if tally.is_flaky else ""
+            verdict = _verdict(tally.runs, len(tally.failed), tally.xfailed)
+            lines.append(f"  {to_text(test)}: {flaky}{verdict}")
         if len(ordered) > _MOST_LINES:
             lines.append(f"  … {len(ordered) - _MOST_LINES} more")
         if self.trouble:
@@ -102,19 +120,31 @@ class BurnInSummary:
             if tally is None or report.when in ("setup", "call", "teardown"):
                 return
             # The worker died; xdist's report of it does not know which run it was.
-            number = max(known for _, known in tally.seen)
+            run = tally.dying()
         else:
             tally = self._tallies.setdefault(report.nodeid, _Tally())
-        run = (more.get("worker_id"), number)
-        tally.seen.add(run)
+            run = tally.newest = (more.get("worker_id"), number)
+            if report.when == "teardown":
+                tally.ended.add(run)
         if REAL_OUTCOME in more or report.outcome not in ("passed", "skipped"):
             tally.failed.add(run)
             tally.skipped.discard(run)
         elif run not in tally.failed and is_skip(report):
             tally.skipped.add(run)
+        elif report.skipped and "wasxfail" in more and "context" not in more:
+            tally.expected.add(run)
 
 
-def _verdict(runs: int, failed: int) -> str:
+def _most_urgent(pair: Tuple[str, _Tally]) -> Tuple[bool, bool, str]:
+    test, tally = pair
+    return not tally.failed, not tally.is_flaky, test
+
+
+def _verdict(runs: int, failed: int, xfailed: int) -> str:
     if failed:
         return f"failed {failed} of {runs}"
+    if xfailed:
+        # No bound: what fails as expected has not passed.
+        passed = f"passed {runs - xfailed}, " if runs > xfailed else ""
+        return f"{passed}xfailed {xfailed} of {runs}"
     return f"passed {runs} of {runs}: fails at most {percent(upper_bound(runs))} of the time (95 %)"

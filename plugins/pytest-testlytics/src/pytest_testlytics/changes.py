@@ -1,7 +1,8 @@
 """Which lines of Python files differ from the default branch, as git says.
 
-Everything comes from the git program, within a limit of time; nothing is written, and no program
-that the repository's configuration names is run.
+Everything comes from the git program, within a limit of time, and nothing is written. Of the
+programs that the repository's configuration names, only the filters of Python files may be run
+(`filter.*.clean`, `filter.*.process`): git needs them to compare the working tree, as in `status`.
 """
 
 from __future__ import annotations
@@ -9,8 +10,6 @@ from __future__ import annotations
 import inspect
 import os
 import re
-from collections import deque
-from itertools import islice
 from typing import Dict, Iterator, List, Optional, Tuple
 
 import pytest
@@ -33,9 +32,12 @@ _ESCAPED = {
     b"r": b"\r",
 }
 _PLAIN = (
+    "--no-literal-pathspecs",
     "-c", "core.fsmonitor=false", "-c", "core.quotepath=off", "-c", "diff.relative=false",
     "-c", "diff.noprefix=false", "-c", "diff.mnemonicprefix=false",
 )  # fmt: skip
+_PATHS = ":(top,glob)**/*.py"
+"""Says how it is to be read, so that `GIT_GLOB_PATHSPECS` and its like do not."""
 
 Spans = Dict[str, List[Tuple[int, int]]]
 """By real path of a file: first and last changed line, both included.
@@ -82,12 +84,13 @@ def read_changes(folder: str, base: Optional[str]) -> Spans:
     if not found:
         with_what = base or "a default branch"
         raise Unknown(f"no merge base with {with_what} (in a shallow clone, fetch more of it)")
-    options = ("--no-ext-diff", "--no-textconv", "--no-color", "--find-renames", "-U0")
+    options = ("--no-ext-diff", "--no-textconv", "--no-color", "--find-renames", "--text")
+    context = ("--unified=0", "--inter-hunk-context=0")
     prefixes = ("--src-prefix=a/", "--dst-prefix=b/", "--ignore-submodules")
     commit = found.decode("ascii", "replace").split()[0]
-    diff = read(*_PLAIN, "diff", *options, *prefixes, commit, "--", ":/*.py")
+    diff = read(*_PLAIN, "diff", *options, *context, *prefixes, commit, "--", _PATHS)
     new = read(
-        *_PLAIN, "ls-files", "--others", "--exclude-standard", "--full-name", "-z", "--", ":/*.py"
+        *_PLAIN, "ls-files", "--others", "--exclude-standard", "--full-name", "-z", "--", _PATHS
     )
     if diff is None or new is None:
         raise Unknown("git cannot compare")
@@ -97,7 +100,9 @@ def read_changes(folder: str, base: Optional[str]) -> Spans:
 
 
 def parse_diff(diff: bytes) -> Iterator[Tuple[bytes, List[Tuple[int, int]]]]:
-    """Read the changed lines out of a diff without context.
+    """Read the changed lines out of a diff.
+
+    Lines of context are passed over: `GIT_DIFF_OPTS` asks for them whatever the options say.
 
     Args:
         diff: Of git, with the prefixes `a/` and `b/`.
@@ -113,16 +118,54 @@ def parse_diff(diff: bytes) -> Iterator[Tuple[bytes, List[Tuple[int, int]]]]:
         hunk = _HUNK.match(line)
         if hunk:
             removed, first, added = (int(part or b"1") for part in hunk.groups())
-            # Taken by number: the text of a change may look like a header.
-            texts = list(islice(lines, removed))
-            deque(islice(lines, added), maxlen=0)
-            spans.append((first, first + added - 1) if added else _gap(first, texts))
+            spans.extend(_changes_of(lines, removed, first, added))
         elif line.startswith(b"+++ "):
             if path is not None:
                 yield path, spans
             path, spans = _path_of(line[4:]), []
     if path is not None:
         yield path, spans
+
+
+def _changes_of(
+    lines: Iterator[bytes], removed: int, first: int, added: int
+) -> Iterator[Tuple[int, int]]:
+    """Read one hunk, by number of lines: the text of a change may look like a header.
+
+    Args:
+        lines: Those that follow the header.
+        removed: How many lines it has in the old file, context included.
+        first: Its first line in the new file; where it has none there, the line above.
+        added: How many lines it has in the new file, context included.
+
+    Yields:
+        Changed lines, without context between them.
+    """
+    here = first if added else first + 1
+    begin, texts = here, []
+    end = here + added
+    while removed > 0 or here < end:
+        line = next(lines, None)
+        if line is None:
+            break
+        if line.startswith(b"-"):
+            removed -= 1
+            texts.append(line)
+        elif line.startswith(b"+"):
+            here += 1
+        else:
+            yield from _change(begin, here, texts)
+            removed -= 1
+            here += 1
+            begin, texts = here, []
+    yield from _change(begin, here, texts)
+
+
+def _change(begin: int, end: int, removed: List[bytes]) -> Iterator[Tuple[int, int]]:
+    if end > begin:
+        yield begin, end - 1
+    elif removed:
+        yield _gap(begin - 1, removed)
 
 
 def _gap(before: int, removed: List[bytes]) -> Tuple[int, int]:
