@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -14,7 +16,7 @@ from tests.unit.plugin.recorded import DATA, Recording, record, run
 from tests.unit.plugin.schema import violations
 
 ENTRY = '[[quarantine]]\ntest = "{}"\nowner = "team"\nreason = "races"\nexpires = {}\n'
-LATER = "2999-01-01"
+LATER = (datetime.now(UTC).date() + timedelta(days=20)).isoformat()
 SUITE = """
 import pytest
 
@@ -188,3 +190,102 @@ def test_sessions_inside_do_not_inherit_it(folder: Path) -> None:
 
 def test_session_that_runs_no_test_does_not_mention_it(folder: Path) -> None:
     assert said(run(folder, *FLAG, "--collect-only")) == []
+
+
+CRASHES = "import os\ndef test_0(): pass\ndef test_1(): os._exit(1)\ndef test_2(): assert 0\n"
+
+
+@pytest.mark.parametrize(
+    ("suite", "arguments", "lost"),
+    [
+        (CRASHES, ("-n2", "--dist", "loadfile", "--max-worker-restart=2"), ["test_2"]),
+        (
+            "import os\ndef test_1(): os._exit(1)\ndef test_2(): assert 0\ntest_3 = test_2\n",
+            ("-n1", "--max-worker-restart=0"),
+            ["test_2", "test_3"],
+        ),
+    ],
+)
+def test_deaths_after_which_tests_never_ran_fail_the_session(
+    folder: Path, suite: str, arguments: tuple[str, ...], lost: list[str]
+) -> None:
+    (folder / "test_it.py").write_text(suite, encoding="utf-8")
+    (folder / "test_other.py").write_text(
+        "import time\ndef test_b(): time.sleep(0.3)\n" if len(lost) == 1 else "", encoding="utf-8"
+    )
+    quarantine(folder, "test_it.py::test_1")
+    recorded = record(folder, *FLAG, "-p", "xdist", *arguments)
+    assert recorded.exit_status == recorded.records[-1]["exit_status"] == 1, recorded.output
+    assert said(recorded)[-1] == (
+        "quarantine: the session fails, a quarantined test ended workers and "
+        f"{len(lost)} never ran: test_it.py::{lost[0]}"
+    )
+
+
+WIDE = """
+import pytest
+
+@pytest.fixture(scope="{scope}")
+def wide(request):
+    request.addfinalizer(lambda: {end})
+    yield
+
+@pytest.fixture
+def narrow():
+    yield
+    assert not "narrow"
+
+def test_fine(wide): pass
+def test_known(wide, narrow): pass
+"""
+
+
+@pytest.mark.parametrize("workers", [(), ("-p", "xdist", "-n1")])
+@pytest.mark.parametrize(
+    ("scope", "end", "status"),
+    [("module", "1 / 0", 1), ("session", "1 / 0", 1), ("function", "1 / 0", 0), ("module", "0", 0)],
+)
+def test_failed_teardown_of_a_wider_scope_is_no_test_s(
+    folder: Path, scope: str, end: str, status: int, workers: tuple[str, ...]
+) -> None:
+    suite = WIDE.format(scope=scope, end=end)
+    if scope == "function":
+        suite = suite.replace("test_fine(wide)", "test_fine()")
+    if pytest.version_tuple < (8,) and status:
+        suite = suite.replace('assert not "narrow"', "")  # there only the first error is reported
+    (folder / "test_it.py").write_text(suite, encoding="utf-8")
+    quarantine(folder, "test_it.py::test_known")
+    recorded = record(folder, *FLAG, *workers)
+    assert recorded.exit_status == status, recorded.output
+    assert ("ZeroDivisionError" in recorded.output) is bool(status)
+    assert not any("wider scope" in line for line in said(recorded))
+
+
+def test_teardown_outside_of_fixtures_is_named_where_a_wider_scope_ended(folder: Path) -> None:
+    (folder / "test_it.py").write_text(
+        "def test_known(request): request.node.parent.addfinalizer(lambda: 1 / 0)\n",
+        encoding="utf-8",
+    )
+    quarantine(folder, "test_it.py::test_known")
+    recorded = record(folder, *FLAG)
+    assert recorded.exit_status == 0, recorded.output
+    assert said(recorded)[-1] == (
+        "quarantine: the teardown of a wider scope may have been defused "
+        "with test_it.py::test_known"
+    )
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes in folders")
+def test_pipe_does_not_hold_up_the_start(folder: Path) -> None:
+    os.mkfifo(folder / "quarantine.toml")
+    recorded = record(folder, *FLAG)
+    assert said(recorded) == ["quarantine.toml: is no regular file; nothing is quarantined"]
+
+
+@pytest.mark.parametrize("workers", [(), ("-p", "xdist", "-n1")])
+def test_entries_without_a_test_are_named(folder: Path, workers: tuple[str, ...]) -> None:
+    quarantine(folder, "test_it.py::test_known", "test_it.py::test_gone", "old.py::test_gone")
+    line = "quarantine: 2 entries match no collected test: old.py::test_gone"
+    assert said(run(folder, *FLAG, *workers)) == ["quarantined: 1 failed, 1 passed", line]
+    for fewer in (("-k", "known"), ("test_it.py",), ("--deselect", "test_it.py::test_last")):
+        assert said(run(folder, *FLAG, *workers, *fewer)) == ["quarantined: 1 failed, 1 passed"]

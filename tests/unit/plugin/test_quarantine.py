@@ -20,6 +20,12 @@ GOOD = {
 }
 
 
+@pytest.fixture(autouse=True)
+def november(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let it be 2026-11-15: second 1,794,700,800, by `date -u -d 2026-11-15 +%s`."""
+    monkeypatch.setattr(quarantine_file, "REAL_CLOCKS", (lambda: 1_794_700_800.0, None))
+
+
 def write(path: Path, *entries: dict[str, str], head: str = "schema = 1\n") -> str:
     lines = [head]
     for entry in entries:
@@ -49,6 +55,8 @@ def test_entry_is_read(tmp_path: Path) -> None:
         ({"expires": "2026-12-01T00:00:00Z"}, "expires is not a date without quotes"),
         ({"since": "2026-12-02"}, "expires before since"),
         ({"since": "2026-10-31"}, "expires more than 30 days after since"),
+        ({"expires": "2026-12-16"}, "more than 30 days from today, and there is no since"),
+        ({"since": "2026-12-17", "expires": "2027-01-16"}, "and since is yet to come"),
         ({"variant": '"windows"'}, "variant is not a table of strings"),
         ({"variant": "{ python = 3.11 }"}, "variant is not a table of strings"),
     ],
@@ -82,6 +90,8 @@ def test_entry_without_a_key_is_left_out(tmp_path: Path, key: str) -> None:
         (b"schema = 2\n", "schema = 1 is missing"),
         (b"schema = 1\nquarantine = 3\n", "[[quarantine]] is no list"),
         (b"schema = 1\n#" + b"x" * 1_000_000, "larger than"),
+        (b"schema = 1\n" + b"a." * 51 + b"a = 1", "line 2 has more than 50 dots outside of quotes"),
+        (b"schema = 1\n#" + b"x" * 4_000, "line 2 is longer than 4000 characters"),
     ],
 )
 def test_file_with_a_slip_quarantines_nothing(tmp_path: Path, content: bytes, why: str) -> None:
@@ -103,6 +113,36 @@ def test_other_places_and_contents_are_problems_too(tmp_path: Path) -> None:
     assert read_quarantine(path).problems == (
         "quarantine.toml, entry 1: is no table; entry ignored",
     )
+
+
+@pytest.mark.parametrize(
+    "dates", [{"expires": "2026-12-15"}, {"since": "2026-11-16", "expires": "2026-12-16"}]
+)
+def test_limit_counts_from_today_at_the_latest(tmp_path: Path, dates: dict[str, str]) -> None:
+    assert read_quarantine(write(tmp_path, {**GOOD, **dates})).problems == ()
+
+
+def test_thousand_usual_entries_are_read(tmp_path: Path) -> None:
+    usual = {**GOOD, "test": '"tests/unit/shop/test_checkout.py::TestCheckout::test_total[a.b]"'}
+    usual["reason"] = '"the clock races the database. See the issue."'
+    assert len(read_quarantine(write(tmp_path, *[usual] * 1_000)).entries) == 1_000
+
+
+def test_dots_in_quotes_are_no_keys(tmp_path: Path) -> None:
+    entry = {**GOOD, "reason": f'"{"wait. " * 60}"', "owner": f"'{'.' * 60}'"}
+    assert read_quarantine(write(tmp_path, entry)).problems == ()
+
+
+def test_what_terminals_obey_is_escaped_and_bounded(tmp_path: Path) -> None:
+    nasty = {**GOOD, "owner": r'"\u001b[31mred"', "reason": f'"\\u202e{"x" * 3_000}"'}
+    (entry,) = read_quarantine(write(tmp_path, nasty)).entries
+    assert entry.owner == r"\x1b[31mred"
+    assert entry.reason.startswith(r"\u202exxx")
+    assert len(entry.reason) == 200
+    nasty = {r'"\u001b[2J' + "k" * 300 + '"': "1"}
+    (problem,) = read_quarantine(write(tmp_path, {**GOOD, **nasty})).problems
+    assert problem.isprintable()
+    assert len(problem) < 400
 
 
 def test_day_comes_from_the_real_clock_in_utc(monkeypatch: pytest.MonkeyPatch) -> None:

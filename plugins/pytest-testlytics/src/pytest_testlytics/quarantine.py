@@ -8,11 +8,11 @@ outcome travels with the report, for the recorder.
 from __future__ import annotations
 
 import os
-from typing import Any, Dict, Generator, Mapping, Optional, Protocol
+from typing import Any, Dict, Generator, Iterable, List, Mapping, Optional, Protocol, Sequence, Set
 
 import pytest
 
-from pytest_testlytics.defused import REAL_OUTCOME, defuse, is_skip
+from pytest_testlytics.defused import REAL_OUTCOME, WIDER, defuse, is_skip, is_wider
 from pytest_testlytics.lanes import Lanes
 from pytest_testlytics.quarantine_file import Entry, one_line, read_quarantine, today
 
@@ -22,6 +22,11 @@ WORKERINPUT = "testlytics_quarantine"
 """The key under which the controller hands the quarantine to its workers."""
 
 _MOST_LINES = 50
+_PHASES = ("setup", "call", "teardown")
+_NARROWING = (
+    "file_or_dir", "keyword", "markexpr", "lf", "stepwise", "deselect", "ignore", "ignore_glob",
+)  # fmt: skip
+"""Options with which a session is about some of the tests only."""
 
 
 class _Node(Protocol):
@@ -44,6 +49,8 @@ class Quarantine:
 
     Attributes:
         ended: How each quarantined test that ran ended: `failed`, `passed` or `skipped`.
+        deaths: How many deaths of workers were made harmless.
+        doubtful: Tests with whose teardown the failure of a wider scope may have been hidden.
         trouble: Why a report could not be looked at; empty as long as all is well.
     """
 
@@ -57,7 +64,10 @@ class Quarantine:
         self._reasons = reasons
         self._with_groups = with_groups
         self._failed_inside: set[str] = set()
+        self._ends_wider = False
         self.ended: Dict[str, str] = {}
+        self.deaths = 0
+        self.doubtful: Dict[str, None] = {}
         self.trouble = ""
 
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
@@ -69,6 +79,28 @@ class Quarantine:
             self.trouble = self.trouble or f"{type(error).__name__}: {one_line(str(error))}"
         yield
 
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_runtest_teardown(
+        self, item: pytest.Item, nextitem: Optional[pytest.Item]
+    ) -> Generator[None, object, None]:
+        """Note whether wider scopes end with this test."""
+        self._ends_wider = nextitem is None or nextitem.parent is not item.parent
+        yield
+
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[object]
+    ) -> Generator[None, Any, None]:
+        """Say in the report of a teardown whether a wider scope failed, which is no test's."""
+        result = yield
+        try:
+            if call.when == "teardown" and call.excinfo is not None and self.covers(item.nodeid):
+                wider = is_wider(call.excinfo.value)
+                if wider or self._ends_wider:
+                    result.get_result().__dict__[WIDER] = wider
+        except Exception as error:
+            self.trouble = self.trouble or f"{type(error).__name__}: {one_line(str(error))}"
+
     def covers(self, nodeid: str) -> bool:
         """Tell whether a test is quarantined."""
         return self.reason_of(self._test_id(nodeid)) is not None
@@ -76,6 +108,11 @@ class Quarantine:
     def reason_of(self, test_id: str) -> Optional[str]:
         """Return what to say instead of a test's failure, None where it counts."""
         return self._reasons.get(test_id) or self._reasons.get(family_of(test_id))
+
+    def unmatched(self, nodeids: Iterable[str]) -> List[str]:
+        """Return what is quarantined and none of these tests."""
+        ids = {self._test_id(nodeid) for nodeid in nodeids}
+        return sorted(set(self._reasons) - ids - {family_of(test_id) for test_id in ids})
 
     def _test_id(self, nodeid: str) -> str:
         return Lanes.test_id(nodeid) if self._with_groups else nodeid
@@ -88,6 +125,9 @@ class Quarantine:
         more = report.__dict__
         if REAL_OUTCOME not in more and self._counts_as_failure(report, test_id):
             defuse(report, reason)
+            self.deaths += report.when not in _PHASES
+        if REAL_OUTCOME in more and WIDER in more and more[WIDER] is None:
+            self.doubtful[test_id] = None
         word: str = report.outcome
         if word == "rerun":
             self.ended.pop(test_id, None)  # subtests of a try that does not count were heard of
@@ -103,12 +143,41 @@ class Quarantine:
             if report.failed:
                 self._failed_inside.add(test_id)
             return report.failed
+        if report.__dict__.get(WIDER):
+            return False
         inside = False
         if report.when == "call" and test_id in self._failed_inside:
             # The terminal turns the pass of a test whose subtests failed into a failure.
             self._failed_inside.remove(test_id)
             inside = report.passed
         return report.failed or inside
+
+
+class RollCall:
+    """Tells which tests were not heard of.
+
+    Attributes:
+        times: How many workers are to run each test.
+        expected: Node ids of the tests that workers are to run.
+        here: Node ids of the tests that were found in this process.
+        broken: Whether something could not be collected.
+    """
+
+    def __init__(self) -> None:
+        self.times = 1
+        self.expected: Set[str] = set()
+        self.here: Set[str] = set()
+        self.broken = False
+        self._heard: Dict[str, int] = {}
+
+    def hear(self, report: pytest.TestReport) -> None:
+        """Note that a test has come to its end, or its worker has."""
+        if report.when not in ("setup", "call"):
+            self._heard[report.nodeid] = self._heard.get(report.nodeid, 0) + 1
+
+    def missing(self) -> List[str]:
+        """Return the tests that did not come to an end."""
+        return sorted(one for one in self.expected if self._heard.get(one, 0) < self.times)
 
 
 class Summary:
@@ -126,6 +195,8 @@ class Summary:
         self._expired = expired
         self._problems = problems
         self._variable: Optional[str] = None
+        self._roll = RollCall()
+        self._lost: List[str] = []
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self) -> None:
@@ -143,13 +214,65 @@ class Summary:
         """Let a worker know."""
         node.workerinput[WORKERINPUT] = dict(self._reasons)
 
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_setupnodes(self, config: pytest.Config, specs: Sequence[object]) -> None:
+        """Note how often each test is to run."""
+        self._roll.times = len(specs) if config.getoption("dist", "no") == "each" else 1
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:
+        """Note which tests are to run in workers."""
+        self._roll.expected.update(ids)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Note which tests are to run in the only process."""
+        self._roll.here.update(item.nodeid for item in session.items)
+
+    def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
+        """Count deselected tests as known."""
+        self._roll.here.update(item.nodeid for item in items)
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Note that tests are missing that exist."""
+        self._roll.broken = self._roll.broken or not report.passed
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Note that a test was heard of."""
+        if self._roll.expected:
+            self._roll.hear(report)
+
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, Any, None]:
+        """Fail the session where tests never ran because a quarantined one killed workers.
+
+        When xdist gives up, it relies on the deaths to have counted as failures. Pytest takes the
+        exit status from this number next, and tells it to everybody.
+        """
+        result = yield
+        if self._quarantine.deaths and getattr(result, "excinfo", None) is None:
+            self._lost = self._roll.missing()
+            session.testsfailed += len(self._lost)
+
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Say how many quarantined tests failed and which, and what is wrong."""
         try:
-            for line in self._lines():
+            for line in [*self._lines(), *self._unmatched(terminalreporter.config)]:
                 terminalreporter.write_line(line, yellow=True)
         except Exception:
             pass  # there is nowhere left to say it
+
+    def _unmatched(self, config: pytest.Config) -> List[str]:
+        found = self._roll.expected or self._roll.here
+        whole = config.invocation_params.dir == config.rootpath and not self._roll.broken
+        if not found or not whole or any(config.getoption(name, None) for name in _NARROWING):
+            return []
+        tests = self._quarantine.unmatched(found)
+        if not tests:
+            return []
+        what = "1 entry matches" if len(tests) == 1 else f"{len(tests)} entries match"
+        return [f"testlytics: quarantine: {what} no collected test: {one_line(tests[0])}"]
 
     def _lines(self) -> list[str]:
         ended, trouble = self._quarantine.ended, self._quarantine.trouble
@@ -177,6 +300,18 @@ class Summary:
             ]
         )
         lines += _bounded([f"testlytics: {problem}" for problem in self._problems])
+        if self._lost:
+            lines.append(
+                "testlytics: quarantine: the session fails, a quarantined test ended workers and "
+                f"{len(self._lost)} never ran: {one_line(self._lost[0])}"
+            )
+        lines += _bounded(
+            [
+                "testlytics: quarantine: the teardown of a wider scope may have been defused with "
+                + one_line(test_id)
+                for test_id in self._quarantine.doubtful
+            ]
+        )
         if trouble:
             lines.append(f"testlytics: quarantine: a report could not be read ({trouble})")
         return lines
