@@ -74,3 +74,12 @@ class NotFoundError(Error):
     """There is nothing to work on (exit code 5)."""
 
     default_slug = "not-found"
+
+
+def unwritable(path: object, error: OSError) -> Error:
+    """Say that an output file cannot be written."""
+    return Error(
+        f"Cannot write {path}: {error.strerror}.",
+        slug="output-unwritable",
+        hint="Choose another file with --output.",
+    )

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from testlytics.cli._output import progress, write_all
-from testlytics_collector.errors import ConfigError, Error
+from testlytics_collector.errors import ConfigError, unwritable
 
 if TYPE_CHECKING:
     from testlytics_collector.store.reader import Window
@@ -82,10 +82,6 @@ def save(output: Path, texts: Iterable[str]) -> None:
             stream.writelines(texts)
         part.replace(output)
     except OSError as error:
-        raise Error(
-            f"Cannot write {output}: {error.strerror}.",
-            slug="output-unwritable",
-            hint="Choose another file with --output.",
-        ) from error
+        raise unwritable(output, error) from error
     finally:
         part.unlink(missing_ok=True)

@@ -20,7 +20,7 @@ from testlytics.cli._options import (
     variant_pairs,
 )
 from testlytics.cli._output import progress, write, write_bytes
-from testlytics_collector.errors import ConfigError, Error
+from testlytics_collector.errors import ConfigError, unwritable
 
 
 class ExportFormat(StrEnum):
@@ -142,8 +142,4 @@ def _write(document: bytes, output: Path | None) -> None:
     try:
         output.write_bytes(document)
     except OSError as error:
-        raise Error(
-            f"Cannot write {output}: {error.strerror}.",
-            slug="output-unwritable",
-            hint="Choose another file with --output.",
-        ) from error
+        raise unwritable(output, error) from error

@@ -164,8 +164,7 @@ class _Reader:
             raise self._wrong("The schema_version is missing or unreadable", version)
         if int(major) > _MAJOR:
             raise InputError(
-                f"The run file has schema {version}; this testlytics reads "
-                f"{_MAJOR}.x.",
+                f"The run file has schema {version}; this testlytics reads {_MAJOR}.x.",
                 slug="run-file-newer",
                 hint="Update with: pip install -U testlytics",
                 line=self.line,

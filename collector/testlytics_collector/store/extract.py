@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from testlytics_collector.errors import Error
+from testlytics_collector.errors import Error, unwritable
 from testlytics_collector.records import variant_text
 from testlytics_collector.store.reader import Window, select_window
 
@@ -89,11 +89,7 @@ class Extract:
                 found.write_parquet(str(part), compression="zstd")
             part.replace(output)
         except OSError as error:
-            raise Error(
-                f"Cannot write {output}: {error.strerror}.",
-                slug="output-unwritable",
-                hint="Choose another file with --output.",
-            ) from error
+            raise unwritable(output, error) from error
         except duckdb.IOException as error:
             why = str(error).partition("\n")[0]
             raise Error(f"Cannot write {output}: {why}", slug="output-unwritable") from error

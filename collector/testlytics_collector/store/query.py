@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from testlytics_collector.errors import ConfigError, Error, StoreError
+from testlytics_collector.errors import ConfigError, Error, StoreError, unwritable
 from testlytics_collector.store.connection import connect, translated
 
 if TYPE_CHECKING:
@@ -81,11 +81,7 @@ def save_parquet(path: Path, sql: str, output: Path, *, wait_s: float) -> None:
             connection.sql(sql).write_parquet(str(part))
         part.replace(output)
     except OSError as error:
-        raise Error(
-            f"Cannot write {output}: {error.strerror}.",
-            slug="output-unwritable",
-            hint="Choose another file with --output.",
-        ) from error
+        raise unwritable(output, error) from error
     finally:
         part.unlink(missing_ok=True)
 
