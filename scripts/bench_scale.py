@@ -394,7 +394,7 @@ def main() -> int:
             f"After {options.separately} separate ingests of 20,000 results: "
             f"{apart['bytes'] / apart['results']:.2f} bytes a result."
         )
-        middle = options.millions[min(1, len(options.millions) - 1)]
+        middle = min(options.millions, key=lambda millions: abs(millions - 10))
         blocks += [
             f"The flaky question over all runs, on {middle} million results:",
             rivals_table(folder, middle),
