@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from testlytics_collector.store.outcomes import PASSED
+
 Rows = Callable[..., list[tuple[Any, ...]]]
 
 BASELINE_RUNS = 100
@@ -39,7 +41,6 @@ create table derived.marks (
 );
 """
 
-_PASSED = "'passed'::raw.outcome"
 
 _MARKS = """
 select project, max(run_key)
@@ -78,7 +79,7 @@ from raw.attempts a
 join raw.uploads u using (upload_key)
 where u.run_key in (select run_key from chosen)
   and a.test_key between $4 and $5
-  and a.outcome = {_PASSED} and a.duration_us is not null
+  and a.outcome = {PASSED} and a.duration_us is not null
 group by a.test_key, u.variant_key
 order by a.test_key, u.variant_key
 """  # noqa: S608 - constants

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from testlytics_collector.store import baselines
+from testlytics_collector.store.outcomes import BAD, GOOD, PASSED
 
 Rows = Callable[..., list[tuple[Any, ...]]]
 """Runs one statement with its parameters and returns all rows."""
@@ -65,22 +66,18 @@ create table derived.folded (
     + baselines.TABLES
 )
 
-# Compared as members of the enum: as texts they would be turned into texts first, row by row.
-_PASSED = "'passed'::raw.outcome"
-_GOOD = f"({_PASSED}, 'xpassed'::raw.outcome, 'xfailed'::raw.outcome)"
-_BAD = "('failed'::raw.outcome, 'errored'::raw.outcome, 'crashed'::raw.outcome)"
 
 _VERDICTS = f"""
     select
         u.run_key, u.variant_key, a.test_key,
-        count_if(a.outcome in {_GOOD})::integer as passes,
-        count_if(a.outcome in {_BAD})::integer as failures,
+        count_if(a.outcome in {GOOD})::integer as passes,
+        count_if(a.outcome in {BAD})::integer as failures,
         count_if(a.outcome = 'skipped'::raw.outcome)::integer as skips,
         count(*)::integer as attempts,
-        count(a.duration_us) filter (where a.outcome = {_PASSED})::integer as timed,
-        coalesce(sum(a.duration_us) filter (where a.outcome = {_PASSED}), 0)::bigint as total_us,
+        count(a.duration_us) filter (where a.outcome = {PASSED})::integer as timed,
+        coalesce(sum(a.duration_us) filter (where a.outcome = {PASSED}), 0)::bigint as total_us,
         arg_max(a.message_key, (u.run_attempt, u.upload_key, a.attempt))
-            filter (where a.outcome in {_BAD}) as message_key
+            filter (where a.outcome in {BAD}) as message_key
     from raw.attempts a
     join raw.uploads u using (upload_key)
 """  # noqa: S608 - constants
@@ -152,7 +149,7 @@ with bad as (
     select distinct test_key
     from raw.attempts
     where upload_key in (select unnest($1::integer[]))
-      and outcome in {_BAD}
+      and outcome in {BAD}
 ),
 verdict as ({_VERDICTS}
     where a.upload_key in (select unnest($1::integer[]))
@@ -167,7 +164,7 @@ order by run_key, variant_key, test_key
 
 _ANY_BAD = f"""
 select 1 from raw.attempts
-where upload_key in (select unnest($1::integer[])) and outcome in {_BAD}
+where upload_key in (select unnest($1::integer[])) and outcome in {BAD}
 limit 1
 """  # noqa: S608 - constants
 

@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from testlytics_collector.records import variant_text
 from testlytics_collector.store.aliases import spelling
+from testlytics_collector.store.outcomes import BAD, GOOD
 from testlytics_collector.store.reader import Window, select_window
 
 if TYPE_CHECKING:
     import duckdb
 
 _ALL = 1 << 62
-_GOOD = "('passed'::raw.outcome, 'xpassed'::raw.outcome, 'xfailed'::raw.outcome)"
-_BAD = "('failed'::raw.outcome, 'errored'::raw.outcome, 'crashed'::raw.outcome)"
 
 _CHOSEN = """
 create or replace temp table chosen_uploads as
@@ -29,8 +28,8 @@ order by u.upload_key
 _VERDICTS = f"""
     select
         u.run_key, u.variant_key, a.test_key,
-        count_if(a.outcome in {_GOOD}) as passes,
-        count_if(a.outcome in {_BAD}) as failures,
+        count_if(a.outcome in {GOOD}) as passes,
+        count_if(a.outcome in {BAD}) as failures,
         count_if(a.outcome = 'skipped'::raw.outcome) as skips,
         count(a.duration_us) filter (where a.outcome = 'passed'::raw.outcome) as timed,
         sum(a.duration_us) filter (where a.outcome = 'passed'::raw.outcome) as total_us,

@@ -112,16 +112,7 @@ class Spooled(writer.Intake):
 
     def _settle(self) -> None:
         """Write down failures; the rest stays, because here is no memory to be freed."""
-        if self._digests:
-            columns = dict(
-                zip(
-                    ("type", "message", "text", "place"),
-                    zip(*self._digests, strict=True),
-                    strict=True,
-                )
-            )
-            self._stage("stage_why", {**columns, "digest": list(self._digests.values())})
-            self._digests.clear()
+        self._stage_whys()
 
     def _clear(self) -> None:
         """Keep the stage: it is what is handed in."""

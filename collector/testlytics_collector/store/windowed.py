@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from testlytics_collector.records import variant_text
 from testlytics_collector.store.aliases import spelling
+from testlytics_collector.store.outcomes import BAD, GOOD
 from testlytics_collector.store.reader import Window, select_window
 from testlytics_collector.store.slower import slower_frame
 from testlytics_collector.store.speeds import Speeds, speeds
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     import duckdb
     import polars as pl
 
-_GOOD = "('passed'::raw.outcome, 'xpassed'::raw.outcome, 'xfailed'::raw.outcome)"
-_BAD = "('failed'::raw.outcome, 'errored'::raw.outcome, 'crashed'::raw.outcome)"
 
 _CHOSEN = """
 create or replace temp table chosen as
@@ -51,7 +50,7 @@ where (e.run_key, e.variant_key) in (select (run_key, variant_key) from chosen)
 _HISTORIES = f"""
 with seen as (
     select a.test_key, c.variant_key, c.step,
-           bit_or(case when a.outcome in {_GOOD} then 1 when a.outcome in {_BAD} then 2
+           bit_or(case when a.outcome in {GOOD} then 1 when a.outcome in {BAD} then 2
                        when a.outcome = 'skipped'::raw.outcome then 4 else 8 end::utinyint) as met
     from raw.attempts a
     join chosen c using (upload_key)
@@ -78,8 +77,8 @@ _LETTERS = {
 _CALM = f"""
 create or replace temp table calm as
 select a.test_key, c.variant_key,
-       bit_count(bit_or(c.bit) filter (where a.outcome in {_GOOD})) as runs,
-       count(*) filter (where a.outcome in {_GOOD}) as passes
+       bit_count(bit_or(c.bit) filter (where a.outcome in {GOOD})) as runs,
+       count(*) filter (where a.outcome in {GOOD}) as passes
 from raw.attempts a
 join chosen c using (upload_key)
 group by a.test_key, c.variant_key
@@ -100,7 +99,7 @@ select count(*) from (
     select a.test_key, c.variant_key
     from raw.attempts a
     join chosen c using (upload_key)
-    where a.outcome in {_GOOD}
+    where a.outcome in {GOOD}
       and (a.test_key, c.variant_key) in (
           select (test_key, variant_key) from calm where runs < $1 and passes >= $1
       )

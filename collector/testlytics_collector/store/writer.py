@@ -140,13 +140,17 @@ class Intake:
             part = {name: column[start : start + _JSON_ROWS] for name, column in columns.items()}
             self._run(stage.FROM_JSON[table], [json.dumps(part)])
 
-    def _settle(self) -> None:
-        """Move what was gathered on to the facts."""
+    def _stage_whys(self) -> None:
+        """Write the failures that were named into the stage."""
         if self._digests:
             whys = zip(stage.TABLES["stage_why"], zip(*self._digests, strict=True), strict=False)
             self._stage("stage_why", {**dict(whys), "digest": list(self._digests.values())})
             self._digests.clear()
             self._has_whys = True
+
+    def _settle(self) -> None:
+        """Move what was gathered on to the facts."""
+        self._stage_whys()
         if self._has_whys:
             self._add_messages()
         base = self._add_tests()
