@@ -41,7 +41,7 @@ smoke: build ## Install the built wheels into a fresh environment and use them
 ##@ Measure it (slow; UPDATE=1 writes the tables into docs/explanation)
 
 # Environments of their own: lxml, where it is there, changes how junitparser reads.
-$(VENV)/bench/ready $(VENV)/fuzz/ready: $(VENV)/%/ready: $(VENV)/ready
+$(VENV)/bench/ready $(VENV)/fuzz/ready $(VENV)/scale/ready: $(VENV)/%/ready: $(VENV)/ready
 	@echo 'Setting up $(VENV)/$* ...' >&2
 	@$(PYTHON) -m venv $(VENV)/$*
 	@$(VENV)/$*/bin/python -m pip install --quiet --disable-pip-version-check \
@@ -57,8 +57,9 @@ bench-plugin: $(VENV)/bench/ready ## What the plugin costs, beside others that r
 	@$(VENV)/bench/bin/python scripts/bench_plugin.py --memory 1000000 $(if $(UPDATE),--update)
 
 .PHONY: scale
-scale: $(VENV)/ready ## The store on 100 million results, beside what one would use instead
-	@$(PY) scripts/bench_scale.py $(if $(UPDATE),--update)
+scale: $(VENV)/scale/ready ## The store on 100 million results, beside what one would use instead (ONLY=part FOLDER=kept)
+	@$(PY) -m scripts.bench_scale --peers $(VENV)/scale/bin/python $(if $(ONLY),--only $(ONLY)) \
+	  $(if $(FOLDER),--folder '$(FOLDER)') $(if $(SEPARATELY),--separately $(SEPARATELY)) $(if $(UPDATE),--update)
 
 .PHONY: bench-concurrency
 bench-concurrency: $(VENV)/ready ## Eight processes that ingest into one store at once

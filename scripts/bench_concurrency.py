@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import multiprocessing
 import random
 import resource
@@ -22,7 +23,6 @@ from typing import NamedTuple
 
 import duckdb
 
-from scripts.chaos_store import run_file
 from testlytics_collector.delivery import Delivery
 from testlytics_collector.formats.interface import Limits
 from testlytics_collector.ingest import Stated, ingest
@@ -46,6 +46,46 @@ class Call(NamedTuple):
     seconds: float
     status: str
     waited: float
+
+
+def run_file(path: Path, name: str, results: int) -> Path:
+    """Write a run as the plugin does; two in a hundred fail, each with a message of its own."""
+    began = 1_780_000_000_000_000 + int(name.partition("-")[0]) * 3_600_000_000
+    lines: list[dict[str, object]] = [
+        {
+            "type": "run",
+            "schema_version": "1.0",
+            "upload_id": name,
+            "run_id": name,
+            "producer": "pytest-testlytics 0.1.0",
+            "started_us": began,
+            "project": "default",
+            "sources": {"commit": f"{began:040x}", "dirty": False, "branch": "main"},
+            "variant": {"os": "linux", "python": "3.13"},
+        }
+    ]
+    for number in range(results):
+        line: dict[str, object] = {
+            "type": "attempt",
+            "test_id": f"tests/package_{number // 900}/test_{number // 50}.py::test_that_{number}",
+            "attempt": 1,
+            "outcome": "failed" if number % 50 == 7 else "passed",
+            "started_us": began + number * 2_000,
+            "setup_us": 90 + number % 60,
+            "call_us": 1_000 + number,
+            "teardown_us": 110,
+            "worker": f"gw{number % 4}",
+        }
+        if number % 50 == 7:
+            place = f"tests/package_{number // 900}/test_{number // 50}.py:7"
+            failure = {"type": "AssertionError", "message": f"{name} {number}", "place": place}
+            line |= {"phase": "call", "failure": failure}
+        lines.append(line)
+    lines.append({"type": "end", "ended_us": began + results * 2_000, "attempts": results})
+    with path.open("w", encoding="utf-8") as file:
+        for line in lines:
+            file.write(json.dumps(line, separators=(",", ":")) + "\n")
+    return path
 
 
 def through_the_spool(store: Path, path: Path, name: str) -> Call:

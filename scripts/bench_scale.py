@@ -1,15 +1,17 @@
 """Measures the store on 3, 10 and 100 million results, beside what a user would pick instead.
 
-Every measurement is a process of its own; CPU seconds are user + system, the least of the rounds;
-memory is the process's peak. The data is made up (scripts/scale_data.py) and the same every time.
+Every measurement is a process of its own. CPU is user + system seconds, the least of the rounds,
+and compared within one run only; memory is the most that was resident. The data is made up and the
+same every time: see `scripts/scale_data.py`.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
+import os
 import shutil
-import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -21,257 +23,286 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from scripts import scale_data
-from testlytics_collector.store.store import Store, open_store
+from testlytics_collector.store.schema import SCHEMA_VERSION
 
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "explanation" / "scale.md"
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = ROOT / "docs" / "explanation" / "scale.md"
 REPORTS = {"flaky": ["--flaky", "--broken"], "slowest": ["--slowest"]}
+MOST_MIB, MOST_S = 8192, 600
+"""What a rival may take; beyond, that is the result."""
+
+RIVALS = {
+    "duckdb_wide": ("DuckDB, one wide table of texts", "wide.duckdb", True),
+    "chdb": ("chdb, MergeTree sorted by test", "chdb", True),
+    "sqlite_star": ("SQLite, the same star, clustered by test", "star.sqlite", True),
+    "pandas_star": ("SQLite, the same star, read into pandas", "star.sqlite", False),
+    "sqlite_wide": ("SQLite, one wide table of texts", "wide.sqlite", True),
+    "pandas_wide": ("SQLite, one wide table, read into pandas", "wide.sqlite", False),
+    "junit": ("JUnit files, a run each, parsed each time", "junit", False),
+}
+"""Title, where it is kept, and whether it is asked in SQL, which can be put in two ways."""
+
+Figures = dict[str, Any]
 
 
-# --- work that is measured, in a process of its own ----------------------------------------------
+class Bench:
+    """One run of the benchmark.
 
+    Args:
+        folder: Where stores and results are kept.
+        sizes: Millions of results.
+        rounds: How often a short piece of work is done; the least counts.
+        apart: How many runs are taken in one by one.
+        peers: A Python with chdb and pandas.
+    """
 
-def work_fill(store: Path, runs: str) -> dict[str, float]:
-    """Make a store with so many runs; not measured for itself."""
-    with open_store(store, write=True) as opened:
-        scale_data.fill(_rows(opened), int(runs))
-        [(results,)] = _rows(opened)("select count(*) from raw.attempts")
-    return {"results": results, "bytes": store.stat().st_size}
+    def __init__(
+        self, folder: Path, *, sizes: list[int], rounds: int, apart: int, peers: str
+    ) -> None:
+        self.folder, self.sizes, self.rounds = folder, sizes, rounds
+        self.apart, self.peers = apart, peers
+        self.middle = min(sizes, key=lambda millions: abs(millions - 10))
 
+    def work(self, name: str, path: Path, argument: str = "", rounds: int = 1) -> Figures:
+        """Do one piece of work on a store in a process of its own; return the least disturbed."""
+        command = [sys.executable, "-m", "scripts.scale_work", name, str(path), argument]
+        return min((_told(command) for _ in range(rounds)), key=lambda one: one.get("cpu", 0))
 
-def work_ingest(store: Path, first: str) -> dict[str, float]:
-    """Take in ten more runs of 20,000 results, each in one go, on one connection."""
-    import duckdb
-
-    source = duckdb.connect()
-
-    def rows(sql: str, values: list[Any] | None = None) -> list[tuple[Any, ...]]:
-        return source.execute(sql, values).fetchall()
-
-    taken = []
-    made = list(scale_data.further_runs(rows, int(first), 10))
-    with open_store(store, write=True) as opened:
-        for upload, attempts in made:
-            began = time.process_time()
-            with opened.intake() as intake:
-                for start in range(0, len(attempts), 10_000):
-                    intake.write(attempts[start : start + 10_000])
-                opened.keep(
-                    intake,
-                    upload,
-                    digest=upload.upload_id,
-                    form="junit",
-                    now_us=upload.started_us or 0,
-                )
-            taken.append(time.process_time() - began)
-    return {"mean": sum(taken) / len(taken), "least": min(taken), "results": len(made[0][1])}
-
-
-def work_separately(store: Path, runs: str) -> dict[str, float]:
-    """Take in so many runs, each with a connection of its own, as a CI job does."""
-    import duckdb
-
-    source = duckdb.connect()
-
-    def rows(sql: str, values: list[Any] | None = None) -> list[tuple[Any, ...]]:
-        return source.execute(sql, values).fetchall()
-
-    results = 0
-    for upload, attempts in scale_data.further_runs(rows, 0, int(runs)):
-        with open_store(store, write=True) as opened, opened.intake() as intake:
-            intake.begin("scale")
-            intake.write(attempts)
-            opened.keep(intake, upload, digest=upload.upload_id, form="junit", now_us=1)
-        results += len(attempts)
-    return {"results": results, "bytes": store.stat().st_size}
-
-
-def work_report(store: Path, name: str) -> dict[str, float]:
-    """Report once for the imports, then once more for the figure."""
-    from testlytics import api
-    from testlytics_collector.store.reader import Window
-
-    sections = ["flaky", "broken"] if name == "flaky" else [name]
-    taken = []
-    for _ in range(2):
-        began = time.process_time()
-        api.report(store, Window(last=100), sections=sections, limits={name: 10})
-        taken.append(time.process_time() - began)
-    return {"cpu": taken[1]}
-
-
-def work_rebuild(store: Path, _: str) -> dict[str, float]:
-    """Make all that follows from the facts anew."""
-    from testlytics_collector.store import derived
-
-    with open_store(store, write=True) as opened:
-        rows = _rows(opened)
-        rows("begin")
-        began = time.process_time()
-        derived.rebuild(rows)
-        taken = time.process_time() - began
-        rows("rollback")
-    return {"cpu": taken}
-
-
-def work_sql(store: Path, _: str) -> dict[str, float]:
-    """Answer the flaky question by SQL over all facts, as one would without derived tables."""
-    with open_store(store) as opened:
-        began = time.process_time()
-        found = _rows(opened)(FLAKY_SQL)
-        return {"cpu": time.process_time() - began, "rows": len(found)}
-
-
-def work_duckdb_wide(folder: Path, _: str) -> dict[str, float]:
-    """The same by SQL over one wide table of texts in DuckDB."""
-    import duckdb
-
-    with duckdb.connect(str(folder / "wide.duckdb"), read_only=True) as connection:
-        began = time.process_time()
-        found = connection.execute(WIDE_SQL).fetchall()
-        return {"cpu": time.process_time() - began, "rows": len(found)}
-
-
-def work_sqlite_star(folder: Path, _: str) -> dict[str, float]:
-    """The same by SQL over the same star in SQLite, clustered by test."""
-    with sqlite3.connect(folder / "star.sqlite") as connection:
-        began = time.process_time()
-        found = connection.execute(STAR_SQL).fetchall()
-        return {"cpu": time.process_time() - began, "rows": len(found)}
-
-
-FLAKY_SQL = """
-with v as (
-    select u.run_key, u.commit_id, a.test_key,
-           bool_or(a.outcome = 'passed') as good, bool_or(a.outcome = 'failed') as bad
-    from raw.attempts a join raw.uploads u using (upload_key)
-    group by all
-),
-f as (
-    select test_key, bad, good and bad as agreed_not,
-           lag(bad) over (partition by test_key order by run_key) <> bad as flip
-    from v
-),
-c as (
-    select test_key, count(*) as n
-    from (
-        select test_key, commit_id from v
-        group by all having bool_or(good) and bool_or(bad)
-    ) group by test_key
-)
-select f.test_key, count(*), count_if(bad), count_if(flip), count_if(agreed_not), any_value(c.n)
-from f left join c using (test_key)
-group by f.test_key
-having count_if(bad) > 0
-"""
-WIDE_SQL = """
-with v as (
-    select run_id, commit_id, test_id,
-           bool_or(outcome = 'passed') as good, bool_or(outcome = 'failed') as bad
-    from results group by all
-),
-f as (
-    select test_id, bad, good and bad as agreed_not,
-           lag(bad) over (partition by test_id order by run_id) <> bad as flip
-    from v
-),
-c as (
-    select test_id, count(*) as n
-    from (select test_id, commit_id from v group by all having bool_or(good) and bool_or(bad))
-    group by test_id
-)
-select f.test_id, count(*), count_if(bad), count_if(flip), count_if(agreed_not), any_value(c.n)
-from f left join c using (test_id) group by f.test_id having count_if(bad) > 0
-"""
-STAR_SQL = """
-with v as (
-    select a.run_key, r.commit_id, a.test_key, max(a.failed = 0) as good, max(a.failed) as bad
-    from results a join runs r on r.run_key = a.run_key
-    group by a.test_key, a.run_key
-),
-f as (
-    select test_key, bad, good and bad as agreed_not,
-           lag(bad) over (partition by test_key order by run_key) <> bad as flip
-    from v
-),
-c as (
-    select test_key, count(*) as n
-    from (
-        select test_key, commit_id from v
-        group by test_key, commit_id having max(good) and max(bad)
-    ) group by test_key
-)
-select f.test_key, count(*), sum(bad), sum(flip), sum(agreed_not), max(c.n)
-from f left join c on c.test_key = f.test_key group by f.test_key having sum(bad) > 0
-"""
-
-
-def work_rivals(store: Path, _: str) -> dict[str, float]:
-    """Copy the facts into what a user would pick instead; returns bytes a result."""
-    import duckdb
-
-    folder = store.parent
-    wide, star = folder / "wide.duckdb", folder / "star.sqlite"
-    with duckdb.connect(str(wide)) as connection:
-
-        def rows(sql: str) -> list[tuple[Any, ...]]:
-            return connection.execute(sql).fetchall()
-
-        rows(f"attach '{store}' as s (read_only)")
-        rows("use s")
-        rows(
-            """create table wide.main.results as
-               select run_id, test_id, variant, "commit" as commit_id, branch, outcome, attempt,
-                      duration_s, started_at
-               from attempts"""
+    def store(self, millions: int) -> tuple[Path, Figures]:
+        """Return a store of that size and what it holds; makes it where it is not kept."""
+        return self._kept(
+            f"{millions}.duckdb", lambda path: self.work("fill", path, str(millions * 50))
         )
-        with sqlite3.connect(star) as other:
-            other.execute("create table runs (run_key integer primary key, commit_id text)")
-            other.execute(
-                "create table results (test_key integer, run_key integer, attempt integer, "
-                "failed integer, duration_us integer, primary key (test_key, run_key, attempt)) "
-                "without rowid"
+
+    def _kept(self, name: str, make: Callable[[Path], Figures]) -> tuple[Path, Figures]:
+        """Return something that is kept in the folder, with its figures; `make` it where not."""
+        path, note = self.folder / name, self.folder / f"{name}.json"
+        data = Path(scale_data.__file__).read_bytes()
+        of = f"{SCHEMA_VERSION} {hashlib.sha256(data).hexdigest()}"
+        known = json.loads(note.read_text()) if note.exists() else {}
+        if known.get("of") != of:  # what is half made of the same data is gone on with
+            for rest in self.folder.glob(f"{name}*"):
+                shutil.rmtree(rest) if rest.is_dir() else rest.unlink()
+        elif known["figures"]:
+            return path, known["figures"]
+        print(f"making {name}", file=sys.stderr, flush=True)
+        note.write_text(json.dumps({"of": of, "figures": None}))
+        figures = make(path)
+        note.write_text(json.dumps({"of": of, "figures": figures}))
+        return path, figures
+
+    # --- the parts of the page -------------------------------------------------------------------
+
+    def sizes_part(self) -> str:
+        """Measure stores of all sizes."""
+        columns = []
+        for size in self.sizes:
+            store, filled = self.store(size)
+            told = [f"{filled['results']:,}", *self._reports(store)]
+            screened = self.work("gate", store, f"run-{size * 50 - 1}", self.rounds)
+            told += [f"{screened['cpu']:.3f} s, {screened['found']:,} found"]
+            copy = self.folder / "copy.duckdb"
+            shutil.copy(store, copy)
+            rebuilt = self.work("rebuild", copy)
+            taken = self.work("ingest", copy, str(size * 50))
+            told += [f"{taken['mean'] * 1000:.0f} / {taken['cpu'] * 1000:.0f} ms"]
+            told += [f"{self._one_shot(copy):.2f} s"]
+            told += [f"{rebuilt['cpu']:.1f} s, {rebuilt['peak']:.0f} MiB"]
+            copy.unlink()
+            columns.append(told)
+            print(f"{size} million: {told}", file=sys.stderr, flush=True)
+        names = [
+            "results",
+            "`report --flaky --broken`, last 100 runs",
+            "`report --slowest`, last 100 runs",
+            "find what took longer in a run than in the 100 before it",
+            "take in a run of 20,000 results (mean / least of 10)",
+            "`testlytics ingest junit.xml`, 19,000 tests, whole process",
+            "rebuild all that follows from the facts",
+        ]
+        heads = [f"{size} million" for size in self.sizes]
+        rows = zip(names, *columns, strict=True)
+        return "Reports: CPU after imports / of the whole process, and its memory.\n\n" + _table(
+            ["", *heads], [list(row) for row in rows]
+        )
+
+    def _reports(self, store: Path) -> list[str]:
+        cells = []
+        for name, options in REPORTS.items():
+            inside = self.work("report", store, name, self.rounds)["cpu"]
+            outside, peak = _whole(["report", *options, "--store", str(store)], self.rounds)
+            cells.append(f"{inside:.3f} / {outside:.2f} s, {peak:.0f} MiB")
+        return cells
+
+    def _one_shot(self, store: Path) -> float:
+        """Return the CPU seconds of `testlytics ingest` of a JUnit file of 19,000 tests."""
+        from scripts.bench_junit import write_lean
+
+        taken = []
+        for number in range(self.rounds):
+            report = self.folder / "junit.xml"
+            write_lean(report, 19_000)
+            text = report.read_text(encoding="utf-8")
+            report.write_text(f"{text}<!-- {number} -->", encoding="utf-8")
+            taken.append(_whole(["ingest", str(report), "--store", str(store)], 1)[0])
+            report.unlink()
+        return min(taken)
+
+    def bytes_part(self) -> str:
+        """Measure what a result takes."""
+        rows = []
+        for size in self.sizes:
+            store, filled = self.store(size)
+            told = self.work("compacted", store)
+            rows.append(
+                [
+                    f"{size} million",
+                    f"{filled['bytes'] / filled['results']:.2f}",
+                    f"{told['bytes'] / told['results']:.2f}",
+                    f"{told['texts']:,}",
+                    f"{told['raw_bytes'] / 2**20:.1f} MiB",
+                    f"{told['message_bytes'] / 2**20:.1f} MiB",
+                    f"{told['raw_bytes'] / told['message_bytes']:.1f}",
+                ]
             )
-            other.executemany(
-                "insert into runs values (?, ?)",
-                rows("select run_key, commit_id from raw.uploads"),
-            )
-            cursor = connection.execute(
-                """select test_key, upload_key, attempt, (outcome = 'failed')::integer, duration_us
-                   from raw.attempts order by test_key, upload_key, attempt"""
-            )
-            results = 0
-            while part := cursor.fetchmany(100_000):
-                other.executemany("insert into results values (?, ?, ?, ?, ?)", part)
-                results += len(part)
-    return {"wide": wide.stat().st_size / results, "star": star.stat().st_size / results}
+        heads = ["", "bytes a result", "compacted", "failure texts", "raw", "in the file", "ratio"]
+        text = (
+            "Everything included: failure texts, and all that is kept beside the facts. What the "
+            "texts take in the file is the difference to the same store without them.\n\n"
+        )
+        return text + _table(heads, rows)
+
+    def separately_part(self) -> str:
+        """Take in runs one by one, each with a connection of its own, as CI jobs do."""
+        path, told = self._kept(
+            f"apart-{self.apart}.duckdb",
+            lambda path: self.work("separately", path, str(self.apart)),
+        )
+        each = told["results"] / told["runs"]
+        rows = [[f"{runs:,}", f"{size / (runs * each):.2f}"] for runs, size in told["steps"]]
+        after = self.work("compacted", path)["bytes"] / told["results"]
+        return (
+            f"After {told['runs']:,} ingests of {each:,.0f} results, each a process that opens, "
+            f"takes in and closes: **{told['bytes'] / told['results']:.2f} bytes a result**, "
+            f"{after:.2f} when it was compacted.\n\n" + _table(["ingests", "bytes a result"], rows)
+        )
+
+    def identity_part(self) -> str:
+        """Compare what is kept beside the facts with a second statement of it."""
+        rows = []
+        stores = {"made at once": self.store(self.middle)[0]}
+        apart = self.folder / f"apart-{self.apart}.duckdb"
+        if apart.exists():
+            stores[f"taken in one by one, {self.apart:,} runs"] = apart
+        for name, store in stores.items():
+            for table, (kept, differing) in self.work("identity", store)["tables"].items():
+                rows.append([name, f"`{table}`", f"{kept:,}", f"{differing:,}"])
+        text = (
+            "All rows of what is kept beside the facts, compared with plain SQL over all facts "
+            "(`scripts/scale_truth.py`, which shares no statement with the store). Numbers with a "
+            "fraction are equal only where every bit is.\n\n"
+        )
+        return text + _table(["store", "table", "rows", "rows that differ"], rows)
+
+    def rivals_part(self) -> str:
+        """Answer the flaky question over the whole history, here and elsewhere."""
+        store, filled = self.store(self.middle)
+        rivals, sizes = self._kept("rivals", lambda path: self._make_rivals(store, path))
+        ours = self.work("report", store, "flaky all", self.rounds)
+        window = self.work("report", store, "flaky", self.rounds)
+        facts = self.work("sql", store)
+        held = filled["bytes"] / filled["results"]
+        rows = [
+            _row("**testlytics report --flaky**, all runs", [ours], ours, held, held),
+            _row("the same, last 100 runs", [window], ours, None, held),
+            _row("SQL over all facts of the same store", [facts], ours, None, held),
+        ]
+        script = [self.peers, str(ROOT / "scripts" / "scale_rivals.py"), "ask"]
+        for name, (title, file, is_sql) in RIVALS.items():
+            told = [
+                _bounded([*script, name, *how], rivals) for how in [[], ["narrow"]][: is_sql + 1]
+            ]
+            print(f"{name}: {told}", file=sys.stderr, flush=True)
+            if any(one.get("sums", facts["sums"]) != facts["sums"] for one in told):
+                raise AssertionError(f"{name} answers {told}, not {facts['sums']}")
+            rows.append(_row(title, told, ours, sizes[file], held))
+        over = "× testlytics"
+        heads = ["", "CPU s", over, "CPU s, narrow", over, "MiB", "bytes a result", over]
+        text = (
+            f"{self.middle} million results; of each test that ever failed: in how many runs it "
+            "was, failed, failed and passed, how often that changed from run to run, and on how "
+            "many commits it both failed and passed. All answers were the same, by their sums. "
+            "Narrow: the same SQL by somebody who first looks which tests ever failed, and then "
+            "counts only these. testlytics judges each of these tests on top of it. "
+            f"Bounds: {MOST_MIB // 1024} GB resident, {MOST_S // 60} minutes of CPU. Importing is "
+            "not counted, nor is loading the data, but for the JUnit files, which have no loading."
+            "\n\n"
+        )
+        return text + _table(heads, rows)
+
+    def _make_rivals(self, store: Path, folder: Path) -> Figures:
+        folder.mkdir(exist_ok=True)
+        script = str(ROOT / "scripts" / "scale_rivals.py")
+        sizes = _told([sys.executable, script, "make", str(store), str(folder)])
+        return {**sizes, **_told([self.peers, script, "make_chdb", str(folder)])}
 
 
-def _rows(store: Store) -> Callable[..., list[tuple[Any, ...]]]:
-    return store._rows  # noqa: SLF001 - the benchmark looks inside
-
-
-WORK: dict[str, Callable[[Path, str], dict[str, float]]] = {
-    name.removeprefix("work_"): value
-    for name, value in globals().items()
-    if name.startswith("work_")
+PARTS: dict[str, tuple[str, Callable[[Bench], str]]] = {
+    "sizes": ("From 3 to 100 million results", Bench.sizes_part),
+    "bytes": ("What a result takes", Bench.bytes_part),
+    "separately": ("One ingest at a time", Bench.separately_part),
+    "identity": ("What follows from the facts", Bench.identity_part),
+    "rivals": ("Beside what one would use instead", Bench.rivals_part),
 }
 
 
-# --- measuring -----------------------------------------------------------------------------------
+def _told(command: list[str]) -> Figures:
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, cwd=ROOT)
+    found: Figures = json.loads(done.stdout.splitlines()[-1])
+    return found
 
 
-def measure(name: str, path: Path, argument: str = "", rounds: int = 1) -> dict[str, float]:
-    """Do one piece of work in a process of its own, some times; return the least disturbed."""
-    best: dict[str, float] = {}
-    for _ in range(rounds):
-        command = [sys.executable, __file__, "--work", name, str(path), argument]
-        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-        found: dict[str, float] = json.loads(done.stdout)
-        best = min(best or found, found, key=lambda one: one.get("cpu", one.get("mean", 0)))
-    return best
+def _bounded(command: list[str], folder: Path) -> Figures:
+    """Ask a rival; kill it, and say so, where it takes more than it may."""
+    with subprocess.Popen([*command, str(folder)], stdout=subprocess.PIPE, text=True) as process:
+        status = Path(f"/proc/{process.pid}/status")
+        used = 0.0
+        while process.poll() is None:
+            held = status.read_text(encoding="ascii").partition("VmRSS:")[2].split()[:1]
+            used = _cpu(process.pid)
+            if held and int(held[0]) > MOST_MIB * 1024:
+                process.kill()
+                return {"over": f"over {MOST_MIB // 1024} GB", "cpu": used, "peak": MOST_MIB}
+            if used > MOST_S:
+                process.kill()
+                return {"over": f"over {MOST_S // 60} min", "cpu": used}
+            time.sleep(0.1)
+        told = process.communicate()[0]
+    if process.returncode:
+        return {"over": f"failed after {used:.0f} s"}
+    found: Figures = json.loads(told.splitlines()[-1])
+    return found
 
 
-def whole(arguments: list[str], rounds: int) -> tuple[float, float]:
+def _cpu(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _row(
+    name: str, told: list[Figures], ours: Figures, size: float | None, held: float
+) -> list[str]:
+    cells = []
+    for one in told:
+        ratio = "" if "over" in one else f"{one['cpu'] / ours['cpu']:,.1f}"
+        cells += [one.get("over") or f"{one['cpu']:.3f}", ratio]
+    cells += [""] * (4 - len(cells))
+    cells.append(f"{max(one.get('peak', 0) for one in told):,.0f}")
+    cells += ["", ""] if size is None else [f"{size:.1f}", f"{size / held:.1f}"]
+    return [name, *cells]
+
+
+def _whole(arguments: list[str], rounds: int) -> tuple[float, float]:
     """Run the real command; return its least CPU seconds and its peak MiB."""
     code = (
         "import resource, subprocess, sys\n"
@@ -279,137 +310,58 @@ def whole(arguments: list[str], rounds: int) -> tuple[float, float]:
         "used = resource.getrusage(resource.RUSAGE_CHILDREN)\n"
         "print(used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)\n"
     )
-    command = [sys.executable, "-c", code, str(Path(sys.executable).with_name("testlytics"))]
+    command = [sys.executable, "-c", code, sys.executable, "-m", "testlytics", *arguments]
     taken = []
     for _ in range(rounds):
-        done = subprocess.run([*command, *arguments], capture_output=True, text=True, check=True)
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
         taken.append(tuple(map(float, done.stdout.split())))
     return min(taken)[0], min(peak for _, peak in taken)
 
 
-def reports(store: Path, rounds: int) -> list[str]:
-    """Return the cells of a store's reports: after imports, whole process, memory."""
-    cells = []
-    for name, options in REPORTS.items():
-        inside = measure("report", store, name, rounds)["cpu"]
-        outside, peak = whole(["report", *options, "--store", str(store)], rounds)
-        cells.append(f"{inside:.3f} / {outside:.2f} s, {peak:.0f} MiB")
-    return cells
-
-
-def one_shot(store: Path, folder: Path, rounds: int) -> float:
-    """Return the CPU seconds of `testlytics ingest` of a JUnit file of 19,000 tests."""
-    from scripts.bench_junit import write_lean
-
-    report = folder / "junit.xml"
-    write_lean(report, 19_000)
-    taken = []
-    for number in range(rounds):
-        copy = folder / f"copy-{number}.duckdb"
-        shutil.copy(store, copy)
-        taken.append(whole(["ingest", str(report), "--store", str(copy)], 1)[0])
-        copy.unlink()
-    return min(taken)
-
-
-def scale_table(folder: Path, sizes: list[int], rounds: int) -> str:
-    """Measure stores of these sizes, in millions of results."""
-    lines = [
-        "| | " + " | ".join(f"{size} million" for size in sizes) + " |",
-        "|---|" + "---:|" * len(sizes),
-    ]
-    columns = []
-    for size in sizes:
-        store = folder / f"{size}.duckdb"
-        filled = measure("fill", store, str(size * 50))
-        [flaky, slowest] = reports(store, rounds)
-        rebuilt = measure("rebuild", store)
-        once = one_shot(store, folder, rounds)
-        taken = measure("ingest", store, str(size * 50))
-        columns.append(
-            [
-                f"{filled['results']:,.0f}",
-                f"{filled['bytes'] / filled['results']:.2f}",
-                flaky,
-                slowest,
-                f"{taken['mean'] * 1000:.0f} ms",
-                f"{once:.2f} s",
-                f"{rebuilt['cpu']:.1f} s, {rebuilt['peak']:.0f} MiB",
-            ]
-        )
-        print(f"{size} million: {columns[-1]}", file=sys.stderr)
-    names = [
-        "results",
-        "bytes a result, messages and all that follows included",
-        "`report --flaky --broken` (after imports / whole process, peak)",
-        "`report --slowest` (the same)",
-        "take in a run of 20,000 results (mean of 10)",
-        "`testlytics ingest junit.xml`, 19,000 tests, whole process",
-        "rebuild all that follows from the facts",
-    ]
-    for name, cells in zip(names, zip(*columns, strict=True), strict=True):
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
-
-
-def rivals_table(folder: Path, size: int) -> str:
-    """Answer the flaky question over the whole history, here and elsewhere."""
-    store = folder / f"{size}.duckdb"
-    sizes = measure("rivals", store)
-    here = measure("report", store, "flaky", 3)["cpu"]
-    wide, star = measure("duckdb_wide", folder)["cpu"], measure("sqlite_star", folder)["cpu"]
-    rows: list[tuple[str, float, float | None]] = [
-        ("**testlytics report --flaky**", here, None),
-        ("SQL over all facts of the same store", measure("sql", store)["cpu"], None),
-        ("DuckDB, one wide table of texts", wide, sizes["wide"]),
-        ("SQLite, the same star", star, sizes["star"]),
-    ]
-    lines = ["| | CPU s | × testlytics | bytes a result |", "|---|---:|---:|---:|"]
-    for name, cpu, size_of in rows:
-        held = "" if size_of is None else f"{size_of:.1f}"
-        lines.append(f"| {name} | {cpu:.3f} | {cpu / here:,.0f} | {held} |")
-    return "\n".join(lines)
+def _table(heads: list[str], rows: list[list[str]]) -> str:
+    lines = [heads, ["---", *["---:"] * (len(heads) - 1)], *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
 def main() -> int:
-    """Run the benchmark, or with --work one measurement of it."""
+    """Measure the parts that are asked for, and put them together with those measured before."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--millions", type=int, nargs="+", default=[3, 10, 100])
     parser.add_argument("--separately", type=int, default=500, help="runs taken in one by one")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--folder", type=Path, help="where to, with some GB free")
-    parser.add_argument("--update", action="store_true", help=f"write the tables to {PAGE.name}")
-    parser.add_argument("--work", nargs=3, help=argparse.SUPPRESS)
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), help="these parts")
+    parser.add_argument("--folder", type=Path, help="keeps stores and parts; needs some GB")
+    parser.add_argument("--peers", default=sys.executable, help="a Python with chdb and pandas")
+    parser.add_argument("--update", action="store_true", help=f"write the parts to {PAGE.name}")
     options = parser.parse_args()
-    if options.work:
-        name, path, argument = options.work
-        found = WORK[name](Path(path), argument)
-        print(json.dumps({**found, "peak": _peak_mib()}))
-        return 0
-    with tempfile.TemporaryDirectory(dir=options.folder) as made:
-        folder = Path(made)
-        blocks = [scale_table(folder, options.millions, options.rounds)]
-        apart = measure("separately", folder / "apart.duckdb", str(options.separately))
-        blocks.append(
-            f"After {options.separately} separate ingests of 20,000 results: "
-            f"{apart['bytes'] / apart['results']:.2f} bytes a result."
+    with tempfile.TemporaryDirectory() as made:
+        folder = (options.folder or Path(made)).absolute()
+        folder.mkdir(parents=True, exist_ok=True)
+        bench = Bench(
+            folder,
+            sizes=options.millions,
+            rounds=options.rounds,
+            apart=options.separately,
+            peers=str(Path(options.peers).absolute()),
         )
-        middle = min(options.millions, key=lambda millions: abs(millions - 10))
-        blocks += [
-            f"The flaky question over all runs, on {middle} million results:",
-            rivals_table(folder, middle),
-        ]
-    text = "\n\n".join(blocks) + "\n"
-    print(text)
-    if options.update:
-        about = (__doc__ or "").strip()
-        PAGE.write_text(f"# Scale\n\n{about}\n\n{text}", encoding="utf-8")
+        for name in options.only:
+            text = PARTS[name][1](bench)
+            (folder / f"{name}.md").write_text(text, encoding="utf-8")
+            print(f"\n{text}", flush=True)
+        if options.update:
+            _write(folder)
     return 0
 
 
-def _peak_mib() -> float:
-    status = Path("/proc/self/status").read_text(encoding="ascii")
-    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
+def _write(folder: Path) -> None:
+    """Put all parts that are there onto the page."""
+    about = (__doc__ or "").strip()
+    blocks = [f"# Scale\n\nMade by `make scale`. {about}\n"]
+    for name, (title, _) in PARTS.items():
+        part = folder / f"{name}.md"
+        if part.exists():
+            blocks.append(f"## {title}\n\n{part.read_text(encoding='utf-8')}\n")
+    PAGE.write_text("\n".join(blocks), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -12,26 +12,38 @@ import json
 import os
 import random
 import resource
-import select
+import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NoReturn
 
-import duckdb  # noqa: F401 - loaded before the forks, each of which would load it again
-
+from scripts.chaos_process import (
+    WAIT_S,
+    can_mount,
+    forked,
+    lines,
+    remount,
+    run_file,
+    small_disk,
+    until_full,
+)
+from scripts.chaos_upkeep import Kind, Seen, census, compare, kinds
 from testlytics import api
-from testlytics_collector.errors import StoreError
 from testlytics_collector.store.lock import hold
 from testlytics_collector.store.store import open_store
 
-WAIT_S = 60.0
 RUNS_A_STORE = 25
+SHARES = {"checkpoint": 0.2, "drain": 0.08, "migration": 0.04, "migration-log": 0.04} | {
+    "prune": 0.06,
+    "compact": 0.06,
+    "merge": 0.08,
+}
+"""How many of all kills hit which work; the others hit a loop of ingests anywhere."""
 
 
 @dataclass
@@ -40,21 +52,19 @@ class Tally:
 
     Attributes:
         kills: Writers that were killed.
-        in_checkpoint: How many of them inside a checkpoint.
-        in_drain: How many of them while they took in a spool.
-        full: Writers that met a full disk.
+        inside: How many of them inside of which work; only that counts for its share.
+        full: Writers that met a full disk, by what they did.
         acknowledged: Runs that a writer had called stored or spooled.
-        lost: Acknowledged runs that are not there.
-        torn: Runs that are there in part.
+        lost: Acknowledged runs, or runs that were seen once, that are not there.
+        torn: Runs that are there in part, or not as they were.
         twice: Runs that are there more than once.
         closed: Stores that did not open, or failed their check.
         wrong: Other broken promises, in words.
     """
 
     kills: int = 0
-    in_checkpoint: int = 0
-    in_drain: int = 0
-    full: int = 0
+    inside: Counter[str] = field(default_factory=Counter)
+    full: Counter[str] = field(default_factory=Counter)
     acknowledged: int = 0
     lost: int = 0
     torn: int = 0
@@ -66,79 +76,11 @@ class Tally:
         """Tell whether every promise was kept."""
         return not (self.lost or self.torn or self.twice or self.closed or self.wrong)
 
-
-def run_file(path: Path, name: str, rows: int) -> Path:
-    """Write a run of so many results; two in a hundred fail."""
-    lines = [
-        {
-            "type": "run",
-            "schema_version": "1.0",
-            "upload_id": name,
-            "run_id": name,
-            "started_us": 1_780_000_000_000_000 + int(name.partition("-")[0]) * 1_000_000,
-            "variant": {"os": "linux"},
-        }
-    ]
-    for number in range(rows):
-        line: dict[str, object] = {
-            "type": "attempt",
-            "test_id": f"tests/test_{number // 50}.py::test_{number}",
-            "attempt": 1,
-            "outcome": "failed" if number % 50 == 7 else "passed",
-            "call_us": 1_000 + number,
-            "worker": f"gw{number % 4}",
-        }
-        if number % 50 == 7:
-            line["failure"] = {"type": "AssertionError", "message": f"{name} {number}"}
-        lines.append(line)
-    lines.append({"type": "end", "ended_us": 1_780_000_000_000_000, "attempts": rows})
-    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    return path
-
-
-@contextlib.contextmanager
-def forked(work: Callable[[int], None]) -> Iterator[tuple[int, int]]:
-    """Run `work` in a process of its own; give its pid and what it writes to its pipe."""
-    reader, writer = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        os.close(reader)
-        _leave(work, writer)
-    os.close(writer)
-    try:
-        yield pid, reader
-    finally:
-        os.close(reader)
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
-
-
-def _leave(work: Callable[[int], None], writer: int) -> NoReturn:
-    code = 1
-    try:
-        work(writer)
-        code = 0
-    except BaseException as error:  # noqa: BLE001 - told to the parent, whatever it is
-        with contextlib.suppress(OSError):
-            os.write(writer, f"error {type(error).__name__} {error}\n".encode())
-    finally:
-        os._exit(code)
-
-
-def _lines(reader: int, until: float | None = None, stop: str | None = None) -> list[str]:
-    """Read lines up to a moment, a line that begins with `stop`, or the end of the pipe."""
-    end, data = until if until is not None else time.monotonic() + WAIT_S, b""
-    while (left := end - time.monotonic()) > 0:
-        if not select.select([reader], [], [], left)[0]:
-            break
-        chunk = os.read(reader, 65_536)
-        if not chunk:
-            break
-        data += chunk
-        if stop is not None and data.decode().splitlines()[-1].startswith(stop):
-            break
-    return data.decode().splitlines()
+    def add(self, broken: tuple[int, int, int]) -> None:
+        """Count what `chaos_upkeep.compare` has found."""
+        self.lost += broken[0]
+        self.torn += broken[1]
+        self.twice += broken[2]
 
 
 class Chaos:
@@ -154,15 +96,20 @@ class Chaos:
         self.folder, self.rows = folder, rows
         self.random = random.Random(seed)  # noqa: S311 - moments, not secrets
         self.tally = Tally()
+        self.kinds = {kind.name: kind for kind in kinds()}
+        self.base = folder
         self._number = 0
         self._renew()
 
     def _renew(self) -> None:
+        if self._number:
+            shutil.rmtree(self.base)
         self._number += 1
         self.base = self.folder / f"store-{self._number}"
         self.base.mkdir()
         self.store = self.base / "h.duckdb"
-        self.acknowledged: set[str] = set()
+        self.acknowledged: dict[str, int] = {}
+        self.seen: Seen = {}
         self._kills = 0
 
     def _ingest(
@@ -175,11 +122,22 @@ class Chaos:
         resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
         path.unlink()
         if result.status in {"stored", "spooled"}:
-            os.write(writer, f"stored {name}\n".encode())
+            os.write(writer, f"stored {name} {rows}\n".encode())
         else:
             os.write(writer, f"error {result}\n".encode())
 
-    def kill_somewhere(self) -> None:
+    def kill(self, what: str) -> None:
+        """Kill a writer inside of the work that is named, or anywhere in a loop of ingests."""
+        if what in self.kinds:
+            self._kill_upkeep(what)
+        elif what == "checkpoint":
+            self._kill_in_checkpoint()
+        elif what == "drain":
+            self._kill_in_drain()
+        else:
+            self._kill_anywhere()
+
+    def _kill_anywhere(self) -> None:
         """Kill a writer at any moment of a loop of ingests, the making of the store included."""
 
         def work(writer: int) -> None:
@@ -188,12 +146,12 @@ class Chaos:
 
         with forked(work) as (pid, reader):
             until = time.monotonic() + self.random.uniform(0.0, 0.4)
-            lines = _lines(reader, until)
+            told = lines(reader, until)
             os.kill(pid, signal.SIGKILL)
-            lines += _lines(reader)
-        self._killed(lines)
+            told += lines(reader)
+        self._killed("ingest", told)
 
-    def kill_in_checkpoint(self) -> None:
+    def _kill_in_checkpoint(self) -> None:
         """Kill a writer inside a checkpoint: it says when it begins and when it is through."""
 
         def work(writer: int) -> None:
@@ -206,16 +164,9 @@ class Chaos:
                     connection.execute("checkpoint").fetchall()
                     os.write(writer, b"end\n")
 
-        with forked(work) as (pid, reader):
-            lines = _lines(reader, stop="begin")
-            time.sleep(self.random.uniform(0, 0.002))
-            os.kill(pid, signal.SIGKILL)
-            lines += _lines(reader)
-        marks = [line for line in lines if line in {"begin", "end"}]
-        self.tally.in_checkpoint += marks[-1:] == ["begin"]
-        self._killed([line for line in lines if line not in {"begin", "end"}])
+        self._kill_between("checkpoint", work, 0.002)
 
-    def kill_in_drain(self) -> None:
+    def _kill_in_drain(self) -> None:
         """Kill a writer while it takes in what others left in the spool."""
 
         def fill(writer: int) -> None:
@@ -223,7 +174,7 @@ class Chaos:
                 self._ingest(writer, self.store, f"{number}-{os.getpid()}", self.rows)
 
         with hold(self.store, write=True, wait_s=WAIT_S), forked(fill) as (_, reader):
-            lines = _lines(reader)
+            self._note(lines(reader))
 
         def work(writer: int) -> None:
             os.write(writer, b"begin\n")
@@ -231,148 +182,193 @@ class Chaos:
                 pass
             os.write(writer, b"end\n")
 
-        with forked(work) as (pid, reader):
-            marks = _lines(reader, stop="begin")
-            time.sleep(self.random.uniform(0, 0.3))
-            os.kill(pid, signal.SIGKILL)
-            marks += _lines(reader)
-        self.tally.in_drain += "end" not in marks
-        self._killed(lines)
+        self._kill_between("drain", work, 0.3)
 
-    def _killed(self, lines: list[str]) -> None:
+    def _kill_between(self, what: str, work: Callable[[int], None], most_s: float) -> bool:
+        """Kill a writer so many seconds after it said `begin`; tell whether it said `end`."""
+        with forked(work) as (pid, reader):
+            told = lines(reader, stop="begin")
+            time.sleep(self.random.uniform(0, most_s))
+            os.kill(pid, signal.SIGKILL)
+            told += lines(reader)
+        marks = [line for line in told if line in {"begin", "end"}]
+        inside = marks[-1:] == ["begin"]
+        rest = [line for line in told if line not in {"begin", "end"}]
+        self._killed(what if inside else "", rest, check=what not in self.kinds)
+        return not inside
+
+    def _killed(self, inside: str, told: list[str], *, check: bool = True) -> None:
         self.tally.kills += 1
+        self.tally.inside[inside or "after"] += 1
         self._kills += 1
-        self._note(lines)
-        self.check()
+        self._note(told)
+        if check:
+            self.check()
         if self._kills >= RUNS_A_STORE:
             self._renew()
 
-    def _note(self, lines: list[str]) -> None:
-        for line in lines:
+    def _kill_upkeep(self, name: str) -> None:
+        """Kill what changes a store as a whole; see `chaos_upkeep`."""
+        kind = self._prepared(name)
+        base = self.folder / "upkeep"
+        shutil.copytree(kind.folder, base)
+
+        def work(writer: int) -> None:
+            os.write(writer, b"begin\n")
+            kind.act(base)
+            os.write(writer, b"end\n")
+
+        self._check_kind(kind, base, acknowledged=self._kill_between(name, work, kind.takes_s))
+        shutil.rmtree(base)
+
+    def _prepared(self, name: str) -> Kind:
+        kind = self.kinds[name]
+        if not kind.final:
+            kind.prepare(self.folder)
+            self.tally.acknowledged += len(kind.before)
+        return kind
+
+    def _check_kind(self, kind: Kind, base: Path, *, acknowledged: bool) -> None:
+        def work(writer: int) -> None:
+            broken = kind.check(base, acknowledged=acknowledged)
+            os.write(writer, f"{json.dumps(broken)}\n".encode())
+
+        with forked(work) as (_, reader):
+            answer = lines(reader)
+        if not answer or answer[-1].startswith("error"):
+            self.tally.closed += 1
+            self.tally.wrong += [f"{kind.name}: {' '.join(answer) or 'the check died'}"]
+            return
+        broken: tuple[int, int, int] = tuple(json.loads(answer[-1]))
+        self.tally.add(broken)
+        if any(broken):
+            self.tally.wrong.append(f"{kind.name}: {broken} lost, torn, twice")
+
+    def _note(self, told: list[str]) -> None:
+        for line in told:
             word, _, rest = line.partition(" ")
             if word == "stored":
-                self.acknowledged.add(rest)
+                name, _, rows = rest.partition(" ")
+                self.acknowledged[name] = int(rows)
                 self.tally.acknowledged += 1
             elif word != "full":
                 self.tally.wrong.append(line)
 
-    def fill_disk(self, *, mount: bool) -> None:
+    def fill_disk(self, what: str, *, mount: bool) -> None:
         """Let a writer run into a full disk; then there is room again, and it works again.
 
         Args:
+            what: A kind of work on a whole store, or `ingest`.
             mount: On a small file system of its own (root only), else by the largest file size
                 that the writer may write.
         """
+        if what in self.kinds:
+            self._fill_disk_of_upkeep(self._prepared(what), mount=mount)
+            return
         self._renew()
         room = self.random.randrange(600_000, 6_000_000)
         limit = None if mount else room
-        with _small_disk(self.base, room) if mount else contextlib.nullcontext():
+        with small_disk(self.base, room) if mount else contextlib.nullcontext():
 
             def work(writer: int) -> None:
-                signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-                try:
-                    for number in range(1_000):
-                        rows = self.random.randrange(100, 20_000)
-                        self._ingest(
-                            writer, self.store, f"{number}-{os.getpid()}-{rows}", rows, limit
-                        )
-                except StoreError as error:
-                    os.write(writer, f"{_kind(error)}\n".encode())
+                for number in range(1_000):
+                    rows = self.random.randrange(100, 20_000)
+                    name = f"{number}-{os.getpid()}-{rows}"
+                    self._ingest(writer, self.store, name, rows, limit)
 
-            with forked(work) as (_, reader):
-                lines = _lines(reader)
-            self._note(lines)
-            self.tally.full += "full" in lines
-            if "full" not in lines:
+            told = until_full(work)
+            self._note(told)
+            self.tally.full["ingest"] += "full" in told
+            if "full" not in told:
                 self.tally.wrong.append("the disk never was full")
             self.check()
             if mount:
-                subprocess.run(["mount", "-o", "remount,size=64m", self.base], check=True)
+                remount(self.base, "size=64m")
             with forked(lambda w: self._ingest(w, self.store, "5000-after", 100)) as (_, reader):
-                self._note(_lines(reader))
+                self._note(lines(reader))
             self.check()
+
+    def _fill_disk_of_upkeep(self, kind: Kind, *, mount: bool) -> None:
+        base = self.folder / "upkeep"
+        base.mkdir()
+        held = sum(path.stat().st_size for path in kind.folder.iterdir())
+        # Between nothing to spare and too little for a copy of all; a merge makes no copy.
+        spare = self.random.uniform(0, held if kind.name != "merge" else held / 8)
+        room = int((held if mount else held * 0.3) + spare) + 20_000
+        with small_disk(base, room) if mount else contextlib.nullcontext():
+            shutil.copytree(kind.folder, base, dirs_exist_ok=True)
+
+            def work(_: int) -> None:
+                if not mount:
+                    resource.setrlimit(resource.RLIMIT_FSIZE, (room, resource.RLIM_INFINITY))
+                kind.act(base)
+
+            told = until_full(work)
+            self.tally.full[kind.name] += "full" in told
+            self._note(told)
+            if mount:
+                remount(base, "size=64m")
+            self._check_kind(kind, base, acknowledged=not told)
+        shutil.rmtree(base)
 
     def check(self) -> None:
         """Open the store, as the next command would, and compare it with what was acknowledged."""
-        store, seen = self.store, self.tally.kills
+        store, kills = self.store, self.tally.kills
 
         def work(writer: int) -> None:
             if not store.exists() and not self.acknowledged:
                 os.write(writer, b"{}\n")
                 return
             with open_store(store, write=True, wait_s=WAIT_S) as opened:
-                opened.take_in_spool()
-                found = {
-                    name: (uploads, told, rows)
-                    for name, uploads, told, rows in opened._rows(_CENSUS)  # noqa: SLF001
-                }
-                if seen % 10 == 0 and (differences := opened.differences(mend=False)):
+                for _ in range(10):  # a slow machine needs more than one turn for all
+                    opened.take_in_spool()
+                found = census(opened)
+                if kills % 10 == 0 and (differences := opened.differences(mend=False)):
                     raise AssertionError(str(differences))
             os.write(writer, f"{json.dumps(found)}\n".encode())
 
         with forked(work) as (_, reader):
-            answer = _lines(reader)
+            answer = lines(reader)
         if not answer or answer[-1].startswith("error"):
             self.tally.closed += 1
             self.tally.wrong += answer or ["the check died"]
             return
-        found: dict[str, list[int]] = json.loads(answer[-1])
-        self.tally.lost += len(self.acknowledged - set(found))
-        self.tally.torn += sum(told != rows for _, told, rows in found.values())
-        self.tally.twice += sum(uploads != 1 for uploads, _, _ in found.values())
+        found: Seen = json.loads(answer[-1])
+        missing = sorted((self.acknowledged.keys() | self.seen.keys()) - found.keys())
+        if missing:
+            self.tally.wrong.append(f"missing: {missing}")
+        self.tally.lost += len(self.acknowledged.keys() - found.keys() - self.seen.keys())
+        self.tally.add(compare(self.seen, found))  # what was there once stays as it was
+        for name in found.keys() - self.seen.keys():
+            uploads, told, rows, _ = found[name]
+            self.tally.torn += told != rows or rows != self.acknowledged.get(name, rows)
+            self.tally.twice += uploads != 1
+        self.seen = found
 
 
 _MUCH = "create or replace table main.kept as select *, random() from raw.attempts, range(20)"
 """Makes the next checkpoint take long enough to be killed in."""
 
-_CENSUS = """
-select r.run_id, count(*), sum(u.attempts)::bigint,
-       coalesce(sum(a.rows), 0)::bigint
-from raw.runs r
-left join raw.uploads u using (run_key)
-left join (select upload_key, count(*) as rows from raw.attempts group by all) a using (upload_key)
-group by r.run_id
-"""
 
-
-def _kind(error: StoreError) -> str:
-    full = error.slug == "store-disk-full" and "\n" not in str(error)
-    return "full" if full else f"error {error.slug} {error}"
-
-
-@contextlib.contextmanager
-def _small_disk(folder: Path, room: int) -> Iterator[None]:
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={room}", "chaos", folder], check=True)
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", folder], check=True)
-
-
-def can_mount(folder: Path) -> bool:
-    """Tell whether a small file system can be mounted at a folder."""
-    try:
-        with contextlib.redirect_stderr(None), _small_disk(folder, 1 << 20):
-            return True
-    except (OSError, subprocess.CalledProcessError):
-        return False
-
-
-def run(chaos: Chaos, *, kills: int, full: int) -> None:
-    """Kill so many writers, a fifth of them inside checkpoints, and fill so many disks."""
-    while chaos.tally.kills < kills or chaos.tally.in_checkpoint * 5 < kills:
-        left = kills - chaos.tally.in_checkpoint * 5
-        if (chaos.tally.kills % 4 == 0 and left > 0) or chaos.tally.kills >= kills:
-            chaos.kill_in_checkpoint()
-        elif chaos.tally.kills % 10 == 1:
-            chaos.kill_in_drain()
+def run(chaos: Chaos, *, kills: int, full: int, works: Sequence[str]) -> None:
+    """Kill so many writers, each kind of work its share of them, and fill so many disks."""
+    inside = chaos.tally.inside
+    shares = {name: int(SHARES[name] * kills) for name in SHARES if name in works}
+    while chaos.tally.kills < kills or any(inside[name] < shares[name] for name in shares):
+        missing = [name for name in shares if inside[name] < shares[name]]
+        anywhere = chaos.tally.kills < kills and chaos.random.random() > sum(SHARES.values())
+        if (anywhere or not missing) and "ingest" in works:
+            chaos.kill("ingest")
         else:
-            chaos.kill_somewhere()
+            chaos.kill(chaos.random.choice(missing or [*shares]))
         if chaos.tally.kills % 100 == 0:
-            print(chaos.tally, file=sys.stderr)
-    mount = full > 0 and can_mount(chaos.folder / "store-1")
-    for number in range(full):
-        chaos.fill_disk(mount=mount and number % 2 == 0)
+            print(chaos.tally, file=sys.stderr, flush=True)
+    mount = full > 0 and can_mount(chaos.base)
+    fillable = [name for name in ("ingest", *chaos.kinds, "ingest") if name in works]
+    for number in range(full * 3):  # not every lack of room is met
+        if chaos.tally.full.total() >= full:
+            break
+        chaos.fill_disk(fillable[number % len(fillable)], mount=mount and number // 2 % 2 == 0)
 
 
 def main() -> None:
@@ -381,15 +377,17 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--disk-full", type=int, default=10)
     parser.add_argument("--seed", type=int, default=1)
+    works = ["ingest", *SHARES]
+    parser.add_argument("--only", nargs="+", default=works, choices=works, help="these works")
     options = parser.parse_args()
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         chaos = Chaos(Path(folder), seed=options.seed)
         tally = chaos.tally
         with contextlib.suppress(KeyboardInterrupt):  # what was done so far is told
-            run(chaos, kills=options.kills, full=options.disk_full)
+            run(chaos, kills=options.kills, full=options.disk_full, works=options.only)
     for name, value in vars(tally).items():
-        print(f"{name:<14} {value}")
+        print(f"{name:<14} {dict(value) if isinstance(value, Counter) else value}")
     print(f"{'seconds':<14} {time.monotonic() - began:.0f}")
     sys.exit(not tally.is_clean())
 

@@ -1,18 +1,17 @@
 """Made-up history for the scale benchmark: as large as asked for, the same every time.
 
-21,500 parametrised tests with ids of 75 to 150 characters; lognormal durations with a spread and a
-machine factor of their own; flaky tests, broken spells, outages and steps; retries; failure texts
-from 3,000 templates, three in ten with an address that never comes again.
+21,500 parametrised tests with ids of 98 to 151 characters, made of words; lognormal durations with
+a spread and a machine factor of their own; flaky tests, broken spells, outages and steps; retries;
+failure texts of 1 to 4 KB from 3,000 templates, three in ten with an address that comes once only.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 from testlytics_collector.records import Attempt, Failure, Outcome, Upload
-from testlytics_collector.store import derived
+from testlytics_collector.store import rebuild
 
 TESTS = 21_500
 A_RUN = 20_098
@@ -23,12 +22,26 @@ START_US = 1_700_000_000_000_000
 
 Rows = Callable[..., list[tuple[Any, ...]]]
 
+_WORDS = """
+account address alert amount archive audit balance basket batch billing booking branch budget cache
+calendar catalog channel charge checkout claim client config contract country coupon currency
+customer delivery deposit discount document email employee event export feature filter gateway
+history import index invoice ledger locale message order parcel partner payment period policy price
+product profile query refund region report retry schedule session shipment stock token
+""".split()  # noqa: SIM905 - as a list it would take a line for each
+
+_WORD = f"create or replace temp macro word(n) as {_WORDS}[1 + (n % {len(_WORDS)})::integer]"
+
 _IDS = f"""
 select i + 1 as test_key,
-       'tests/package_' || (i % 41) || '/module_' || (i % 397)
-       || '/test_service.py::TestThing' || (i % 29) || '::test_that_value_' || i
-       || '_is_right[' || repeat('p', (hash(i) % 64)::integer) || '-' || (i % 7) || ']' as test_id
-from range({TESTS}) t(i)
+       'tests/' || word(m) || '/' || word(m // 7) || '/test_' || word(hash(m, 1)) || '_'
+       || word(hash(m, 2)) || '_' || m || '.py::Test' || word(hash(m, i % 3)) || '::test_'
+       || word(hash(i // 6, 3)) || '_' || word(hash(i // 6, 4)) || '_' || word(hash(i // 6, 5))
+       || '_is_' || word(hash(i // 6, 6)) || '[' || word(hash(i, 7)) || '-' || i % 54
+       || array_to_string(
+              list_transform(range((hash(i, 8) % 5)::bigint), lambda k: '-' || word(hash(i, k))), ''
+          ) || ']' as test_id
+from (select i, i // 54 as m from range({TESTS}) t(i))
 order by i
 """  # noqa: S608 - constants
 
@@ -76,11 +89,11 @@ from rolled
 _MESSAGES = """
 insert into raw.messages
 select $1 + row_number() over (order by digest), digest, 'AssertionError', message,
-       repeat('  File "service.py", line ' || length(message) || ', in call' || chr(10),
-              20 + (hash(digest) % 60)::integer), 'service.py:' || length(message)
+       text_of(template, message), place_of(template)
 from (
-    select distinct md5(message) as digest, message
-    from (select message_of(run, test, u3) as message from told where fails)
+    select distinct md5(message) as digest, message, template
+    from (select message_of(run, test, u3) as message, test * 31 % 3000 as template
+          from told where fails)
 ) n
 anti join raw.messages m using (digest)
 """
@@ -97,11 +110,34 @@ left join raw.messages m on f.fails and m.digest = md5(message_of(f.run, f.test,
 order by f.run, f.test, n
 """
 
-_MESSAGE_OF = """
-create or replace temp macro message_of(run, test, u) as
-    'expected ' || (test * 31 % 3000) || ' of the service, got another'
-    || case when hash(run, test) % 10 < 3 then ' at 0x' || md5(run || ' ' || test)[:12] else '' end
-"""
+_MACROS = (
+    _WORD,
+    """create or replace temp macro message_of(run, test, u) as
+           'expected ' || (test * 31 % 3000) || ' of the ' || word(hash(test, 'service'))
+           || ' service, got another'
+           || case when hash(run, test) % 10 < 3
+                   then ' at 0x' || md5(run || ' ' || test)[:12] else '' end""",
+    """create or replace temp macro place_of(template) as
+           'src/' || word(hash(template, 'place')) || '.py:' || hash(template, 'line') % 900""",
+    # The frames follow from the template: an address tells only the last line from others.
+    """create or replace temp macro text_of(template, message) as
+           array_to_string(
+               list_transform(
+                   range(10 + (hash(template, 'deep') % 33)::bigint),
+                   lambda k: '  File "/srv/app/' || word(hash(template, k, 1)) || '/'
+                       || word(hash(template, k, 2)) || '.py", line '
+                       || hash(template, k, 3) % 900 || ', in ' || word(hash(template, k, 4)) || '_'
+                       || word(hash(template, k, 5)) || chr(10) || '    '
+                       || word(hash(template, k, 6)) || ' = self.' || word(hash(template, k, 7))
+                       || '(' || word(hash(template, k, 8)) || ')' || chr(10)
+               ), ''
+           ) || 'AssertionError: ' || message""",
+)
+
+
+def _define(rows: Rows) -> None:
+    for macro in _MACROS:
+        rows(macro)
 
 
 def fill(rows: Rows, runs: int, *, portion: int = 50) -> None:
@@ -114,7 +150,7 @@ def fill(rows: Rows, runs: int, *, portion: int = 50) -> None:
     """
     rows("set threads = 2")
     rows("set memory_limit = '2GB'")
-    rows(_MESSAGE_OF)
+    _define(rows)
     rows("insert into raw.variants values (1, 'os=linux')")
     rows(_TESTS)
     for first in range(0, runs, portion):
@@ -131,7 +167,7 @@ def fill(rows: Rows, runs: int, *, portion: int = 50) -> None:
                select upload_key, count(*) as n from raw.attempts group by all
            ) c where c.upload_key = uploads.upload_key"""
     )
-    derived.rebuild(rows)
+    rebuild.rebuild(rows)
 
 
 def further_runs(rows: Rows, first: int, count: int) -> Iterator[tuple[Upload, list[Attempt]]]:
@@ -142,13 +178,16 @@ def further_runs(rows: Rows, first: int, count: int) -> Iterator[tuple[Upload, l
         first: Number of the first.
         count: How many.
     """
-    rows(_MESSAGE_OF)
+    _define(rows)
     ids = [name for _, name in rows(_IDS)]
     for number in range(first, first + count):
         rows(_ROLLED, [number, number + 1])
         rows(_JUDGED)
         told = rows(
-            "select test, fails, duration_us, message_of(run, test, u3) from told order by test"
+            """select test, fails, duration_us, message, text_of(test * 31 % 3000, message),
+                      place_of(test * 31 % 3000)
+               from (select *, if(fails, message_of(run, test, u3), null) as message from told)
+               order by test"""
         )
         yield (
             Upload(
@@ -169,13 +208,8 @@ def further_runs(rows: Rows, first: int, count: int) -> Iterator[tuple[Upload, l
                     1,
                     Outcome.FAILED if fails else Outcome.PASSED,
                     us,
-                    failure=Failure("AssertionError", why, why * 30, "s.py:1") if fails else None,
+                    failure=Failure("AssertionError", why, text, place) if fails else None,
                 )
-                for test, fails, us, why in told
+                for test, fails, us, why, text, place in told
             ],
         )
-
-
-def size_of(store: Path) -> int:
-    """Return the bytes of a store that nobody has open."""
-    return store.stat().st_size

@@ -9,10 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import compress
 from typing import NamedTuple
 
-from testlytics_analytics.histories import FAILED, FLAKY, PASSED, SKIPPED, History, Run
+from testlytics_analytics.histories import (
+    FAILED,
+    FLAKY,
+    PASSED,
+    SKIPPED,
+    UNKNOWN,
+    History,
+    Run,
+)
 from testlytics_analytics.interval import wilson
 
 
@@ -91,6 +99,11 @@ class Judged(NamedTuple):
 
 _WORDS = {PASSED: "passed", FAILED: "failed", FLAKY: "flaky"}
 
+_UNTOLD = str.maketrans("", "", SKIPPED + UNKNOWN)
+_AS_FAILED = str.maketrans(FLAKY, FAILED)
+_GOOD = bytes(chr(sign) in PASSED + FLAKY for sign in range(256))
+_BAD = bytes(chr(sign) in FAILED + FLAKY for sign in range(256))
+
 
 def judge(
     histories: Iterable[History], runs: Sequence[Run], options: StatusOptions | None = None
@@ -106,26 +119,25 @@ def judge(
         One entry per history, sorted by project, test_id, variant.
     """
     options = options or StatusOptions()
-    return sorted((_judged(one, runs, options) for one in histories), key=lambda one: one[:3])
+    sources = [run.sources for run in runs]
+    judged = (_judged(one, runs, sources, options) for one in histories)
+    return sorted(judged, key=lambda one: one[:3])
 
 
-def _judged(history: History, runs: Sequence[Run], options: StatusOptions) -> Judged:
-    told = [
-        (step, letter)
-        for step, letter in zip(history.steps, history.verdicts, strict=True)
-        if letter in _WORDS
-    ]
-    letters = "".join(letter for _, letter in told)
+def _judged(
+    history: History, runs: Sequence[Run], sources: Sequence[str | None], options: StatusOptions
+) -> Judged:
+    # By what works on whole texts: there are many tests with many runs each.
+    letters = history.verdicts.translate(_UNTOLD)
     counts = {word: letters.count(letter) for letter, word in _WORDS.items()}
     bad = counts["failed"] + counts["flaky"]
     streak = len(letters) - len(letters.rstrip(FAILED))
     rate = bad / len(letters) if letters else None
     low, high = wilson(bad, len(letters)) or (None, None)
-    first = runs[told[-streak][0]] if streak else None
-    before = runs[told[-streak - 1][0]] if 0 < streak < len(told) else None
-    good = [letter == PASSED for letter in letters]
-    flips = sum(one is not other for one, other in pairwise(good))
-    disagreements = _disagreements(told, runs)
+    first, before = _break(history, runs, streak)
+    told = letters.translate(_AS_FAILED)
+    flips = told.count(PASSED + FAILED) + told.count(FAILED + PASSED)
+    disagreements = _disagreements(history, sources) if bad else 0
     simple = (
         rate is not None and options.low < rate < options.high and len(letters) > options.more_than
     )
@@ -169,15 +181,24 @@ def is_settled(runs: int, options: StatusOptions | None = None) -> bool:
     return runs >= (options or StatusOptions()).settled
 
 
-def _disagreements(told: Sequence[tuple[int, str]], runs: Sequence[Run]) -> int:
+def _break(history: History, runs: Sequence[Run], streak: int) -> tuple[Run | None, Run | None]:
+    """Return the first run of a failing streak of such a length, and the one before it."""
+    if not streak:
+        return None, None
+    told = [
+        step
+        for step, letter in zip(history.steps, history.verdicts, strict=True)
+        if letter in _WORDS
+    ]
+    return runs[told[-streak]], runs[told[-streak - 1]] if streak < len(told) else None
+
+
+def _disagreements(history: History, sources: Sequence[str | None]) -> int:
     """Count the sources that saw both a pass and a failure."""
-    seen: dict[str, set[bool]] = {}
-    for step, letter in told:
-        sources = runs[step].sources
-        if sources is not None:
-            both = {True, False} if letter == FLAKY else {letter == PASSED}
-            seen.setdefault(sources, set()).update(both)
-    return sum(len(both) == 2 for both in seen.values())
+    letters = history.verdicts.encode()
+    named = [sources[step] for step in history.steps]
+    bad = set(compress(named, letters.translate(_BAD)))
+    return len(bad.intersection(compress(named, letters.translate(_GOOD))) - {None})
 
 
 def _is_broken(

@@ -1,6 +1,6 @@
 """`python -m testlytics` is `testlytics`."""
 
-from testlytics.cli.main import main
+from testlytics.cli.main import run
 
 if __name__ == "__main__":
-    main()
+    run()

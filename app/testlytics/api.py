@@ -6,7 +6,7 @@ Heavy libraries are imported when a function is called, not before.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,13 +15,14 @@ from testlytics_collector.errors import NotFoundError
 
 if TYPE_CHECKING:
     from testlytics.report.sections import Report, Section
+    from testlytics_analytics.status import Judged
     from testlytics_collector.formats.interface import Limits
     from testlytics_collector.ingest import FileResult, Stated
     from testlytics_collector.store.archive import Exported, Progress
     from testlytics_collector.store.merge import Merged
     from testlytics_collector.store.reader import Window
     from testlytics_collector.store.store import Store
-    from testlytics_collector.store.windowed import WindowReader
+    from testlytics_collector.store.windowed import RunRow, WindowReader
 
 _SPOOLED_US = 3_600_000_000
 """How far back uploads are looked at that this call may have taken in from the spool."""
@@ -197,13 +198,14 @@ def doctor(store: Path, *, rebuild: bool = False, wait_s: float = 10.0) -> dict[
         return {"store": str(store), **opened.facts(), "differences": differences}
 
 
-def report(
+def report(  # noqa: PLR0913 - keywords with defaults
     store: Path,
     window: Window,
     *,
     sections: Iterable[str] = (),
     sort: str = "median",
     limits: Mapping[str, int | None] | None = None,
+    summary: bool = True,
     wait_s: float = 10.0,
 ) -> Report:
     """Judge the tests of a window and report on them.
@@ -215,6 +217,7 @@ def report(
             many tests got slower.
         sort: How the slowest and fastest are ordered: `median`, `p95` or `total`.
         limits: At most this many of the slowest and the fastest, by section; all where None.
+        summary: Whether the summary is made, which takes a look at all tests; else it is empty.
         wait_s: How long to wait for a writer, in seconds.
 
     Raises:
@@ -223,28 +226,37 @@ def report(
     """
     from testlytics.report import sections as build
     from testlytics_analytics import status
-    from testlytics_analytics.histories import History, Run
     from testlytics_collector.store.store import open_store
 
     wanted = [name for name in SECTIONS if name in set(sections)]
     made: dict[str, Section] = {}
+    told: tuple[dict[str, Any], list[str]] = {}, []
     with open_store(store, wait_s=wait_s) as opened, opened.window(window) as asked:
         if asked.is_empty():
             raise no_runs(store)
-        runs = asked.runs()
-        told = [Run(run.run_id, run.commit, run.sources) for run in runs]
-        judged = status.judge((History(*one) for one in asked.histories()), told)
-        calm = asked.calm(status.StatusOptions().settled)
         for name in {"slowest", "fastest"}.intersection(wanted):
             slowest = name == "slowest"
             timed = asked.speeds(order=sort, slowest=slowest, limit=(limits or {}).get(name))
             made[name] = build.speed_section(timed, slowest=slowest, sort=sort)
         if not wanted or "regressions" in wanted:
             made["regressions"] = _regressions(asked)
-    made["flaky"] = build.flaky_section(judged)
-    made["broken"] = build.broken_section(judged)
-    summary, lines = build.summarise(runs, judged, calm, made.get("regressions"))
-    return build.Report(summary, lines, [made[name] for name in wanted])
+        if summary or {"flaky", "broken"}.intersection(wanted):
+            runs = asked.runs()
+            judged = _judged(asked, runs)
+            made["flaky"] = build.flaky_section(judged)
+            made["broken"] = build.broken_section(judged)
+            if summary:
+                calm = asked.calm(status.StatusOptions().settled)
+                told = build.summarise(runs, judged, calm, made.get("regressions"))
+    return build.Report(*told, [made[name] for name in wanted])
+
+
+def _judged(asked: WindowReader, runs: Sequence[RunRow]) -> list[Judged]:
+    from testlytics_analytics import status
+    from testlytics_analytics.histories import History, Run
+
+    told = [Run(run.run_id, run.commit, run.sources) for run in runs]
+    return status.judge((History(*one) for one in asked.histories()), told)
 
 
 def _regressions(asked: WindowReader) -> Section:

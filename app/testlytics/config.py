@@ -60,6 +60,8 @@ def settings(known: Mapping[str, frozenset[str]]) -> dict[str, dict[str, object]
         raise ConfigError(f"{path} cannot be read: {error}.", slug="config-unreadable") from error
     if not isinstance(table, dict):
         raise ConfigError(f"{path}: [tool.testlytics] is not a table.", slug="config-unreadable")
+    if not table:  # to tell what a command knows, it must be built
+        return {}
     shared: dict[str, object] = {}
     own: dict[str, dict[str, object]] = {}
     every = frozenset().union(*known.values())

@@ -18,7 +18,7 @@ from testlytics_collector.store import spool
 from testlytics_collector.store.lock import pauses, writer_at_work
 from testlytics_collector.store.store import Store, open_store
 
-PATIENCE_S = 0.25
+PATIENCE_S = 0.2
 """How long a writer waits for its answer where another one at work takes its uploads over."""
 
 _FULL = 64
@@ -125,7 +125,7 @@ class Delivery:
     def _await(self) -> None:
         """Wait until all is stored, by the one who holds the store or by this process."""
         began = time.monotonic()
-        for _ in pauses(self._wait_s):
+        for _ in pauses(self._wait_s, longest_s=PATIENCE_S / 4):
             if self._collect():
                 return
             try:

@@ -283,7 +283,14 @@ def _seekable(stream: BinaryIO, path: str, max_bytes: int) -> BinaryIO:
     spool = tempfile.SpooledTemporaryFile(max_size=64 << 20)  # noqa: SIM115 - the caller closes it
     left = max_bytes + 1  # one more than is allowed, so that too much is noticed
     while left > 0 and (chunk := stream.read(min(_CHUNK, left))):
-        spool.write(chunk)
+        try:
+            spool.write(chunk)
+        except OSError as error:
+            raise InputError(
+                f"Standard input does not fit into {tempfile.gettempdir()}: {error.strerror}.",
+                slug="temporary-full",
+                hint="Give the file itself, or a folder with room in TMPDIR.",
+            ) from error
         left -= len(chunk)
     spool.seek(0)
     return spool  # type: ignore[return-value]

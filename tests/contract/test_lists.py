@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from pathlib import Path
+from random import Random
 
 import duckdb
 import pytest
@@ -210,8 +211,12 @@ def test_prune_by_age_and_without_a_bound(project: Path) -> None:
 
 def test_compacted_store_is_smaller_and_the_same(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").touch()
-    rows = [attempt(f"t{n}", "failed", failure={"message": f"{n}" * 400}) for n in range(3_000)]
+    noise = Random(5)  # texts that take room however well they are compressed
     for number in range(4):
+        rows = [
+            attempt(f"t{n}", "failed", failure={"message": noise.randbytes(500).hex()})
+            for n in range(3_000)
+        ]
         run_file(tmp_path / f"{number}.jsonl", rows, number)
     command("ingest", ".", cwd=tmp_path)
     done = command("prune", "--keep-runs", 1, "--compact", "--format", "json", cwd=tmp_path).json

@@ -10,8 +10,12 @@ import duckdb
 import polars as pl
 import pytest
 
+from testlytics import api
 from testlytics_collector.errors import NotFoundError, StoreError, StoreLockedError
+from testlytics_collector.formats.interface import Limits
 from testlytics_collector.ingest import FileResult, Stated, ingest
+from testlytics_collector.store import stage
+from testlytics_collector.store.lock import hold
 from testlytics_collector.store.reader import Window
 from testlytics_collector.store.schema import SCHEMA_VERSION
 from testlytics_collector.store.store import open_store
@@ -178,12 +182,40 @@ def test_disagreeing_commits_of_one_run_are_told(store: Path, tmp_path: Path) ->
     assert "recorded with commit 00000000" in take_in(store, second)[0].problems[0].text
 
 
-def test_json_and_appender_stage_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    files = history(tmp_path, {"t": "PPFPL", 'u["\\u00e9\\u4e2d\'\\"]': "FFFSP"})
+TESTS = {"t": "PPFPL", 'u["\\u00e9\\u4e2d\'\\"]': "FFFSP", "v": "PLLPF", "w": "PPPPP"}
+
+
+def test_an_upload_in_portions_is_stored_as_one_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = history(tmp_path, TESTS)
     one, other = tmp_path / "one.duckdb", tmp_path / "other.duckdb"
     take_in(one, *files)
-    monkeypatch.delattr(duckdb.DuckDBPyConnection, "appender", raising=False)
-    take_in(other, *files)
+    monkeypatch.setattr(stage, "PORTION", 2)
+    for path in files:
+        with open_store(other, write=True) as opened:
+            limits = Limits(batch=1)
+            assert [r.status for r in ingest([str(path)], opened, limits=limits)] == ["stored"]
+    assert everything(one) == everything(other)
+    for store in (one, other):
+        with open_store(store, write=True) as opened:
+            assert opened.differences(mend=False) == {}
+
+
+@pytest.mark.parametrize("portion", [2, 120_000])
+def test_by_way_of_the_spool_is_stored_as_straight(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, portion: int
+) -> None:
+    files = history(tmp_path, TESTS)
+    one, other = tmp_path / "one.duckdb", tmp_path / "other.duckdb"
+    take_in(one, *files)
+    take_in(other)
+    monkeypatch.setattr(stage, "PORTION", portion)
+    with hold(other, write=True, wait_s=0):
+        api.ingest(map(str, [*files, files[0]]), other, limits=Limits(batch=1))
+    with open_store(other, write=True) as opened:
+        opened.take_in_spool()
+        assert opened.differences(mend=False) == {}
     assert everything(one) == everything(other)
 
 

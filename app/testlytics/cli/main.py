@@ -2,47 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import os
+import sys
+import threading
+from typing import Annotated, NoReturn
 
 import typer
 
 import testlytics
-from testlytics.cli import (
-    _errors,
-    doctor,
-    export,
-    failures,
-    ingest,
-    merge,
-    prune,
-    purge,
-    report,
-    runs,
-    sql,
-    tests,
-)
+from testlytics.cli import _errors
+from testlytics.cli._commands import HELP_OPTIONS, LazyGroup, OptionNames
 from testlytics.config import settings
 
 app = typer.Typer(
     name="testlytics",
+    cls=LazyGroup,
     help="Tell which tests are flaky, broken, slow or getting slower, from one local file.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
+    context_settings=HELP_OPTIONS,
 )
-app.command(short_help="Read test results and keep them.")(ingest.ingest)
-app.command(short_help="Write runs: JUnit XML, tables, a run archive.")(export.export)
-app.command(short_help="Take in run archives and other stores.")(merge.merge)
-app.command(short_help="Tell which tests are flaky, broken, slow or slower.")(report.report)
-app.command("runs", short_help="List runs.")(runs.list_runs)
-app.command("tests", short_help="List tests and how often they fail.")(tests.list_cases)
-app.command("failures", short_help="List failures and what they said.")(failures.list_failures)
-app.command(short_help="Ask the store in SQL.")(sql.sql)
-app.command(short_help="Remove old runs, keep what they count for.")(prune.prune)
-app.command(short_help="Remove for good what should not be kept.")(purge.purge)
-app.command(short_help="Look whether a store is sound, and put it right.")(doctor.doctor)
 
 
 def _version(*, asked: bool) -> None:
@@ -66,11 +47,7 @@ def _defaults(
     ] = False,
 ) -> None:
     """Take the defaults of options from [tool.testlytics] in pyproject.toml."""
-    group = typer.main.get_command(app)
-    known = {
-        name: frozenset(option.name.rstrip("_") for option in command.params if option.name)
-        for name, command in group.commands.items()  # type: ignore[attr-defined]
-    }
+    known = OptionNames(context.command.commands)  # type: ignore[attr-defined]
     context.default_map = {
         name: {("format_" if key == "format" else key): value for key, value in options.items()}
         for name, options in settings(known).items()
@@ -78,5 +55,30 @@ def _defaults(
 
 
 def main() -> None:
-    """Run the command line; the entry point."""
+    """Run the command line."""
     _errors.guarded(app)
+
+
+def run() -> NoReturn:
+    """Run the command line and leave at once; the entry point.
+
+    All files are closed by then. To take every module apart as well, as the interpreter does at its
+    end, takes as long as many a command.
+    """
+    try:
+        main()
+    except SystemExit as ended:
+        if not isinstance(ended.code, int) or threading.active_count() > 1 or _is_watched():
+            raise
+        try:
+            for stream in (sys.stdout, sys.stderr):
+                stream.flush()
+        except (AttributeError, OSError):  # no stream, or one that takes no more
+            raise ended from None
+        os._exit(ended.code)
+    raise SystemExit
+
+
+def _is_watched() -> bool:
+    """Tell whether somebody writes down at the end what was run."""
+    return sys.gettrace() is not None or sys.getprofile() is not None or "coverage" in sys.modules

@@ -103,6 +103,8 @@ def report(
         sections=wanted,
         sort=sort.value,
         limits={name: _rows(name, limit, format_) for name in wanted},
+        # Beside lists it is shown only in some formats.
+        summary=not wanted or format_ in {Format.JSON, Format.MARKDOWN},
         wait_s=wait,
     )
     told = replace(told, sections=[s.cut(_rows(s.name, limit, format_)) for s in told.sections])

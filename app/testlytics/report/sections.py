@@ -11,8 +11,9 @@ if TYPE_CHECKING:
     import polars as pl
 
     from testlytics_analytics.status import Judged
+    from testlytics_collector.store.calm import Calm
     from testlytics_collector.store.speeds import Speeds
-    from testlytics_collector.store.windowed import Calm, RunRow
+    from testlytics_collector.store.windowed import RunRow
 
 Row = dict[str, Any]
 

@@ -14,7 +14,7 @@ from testlytics_collector.formats.interface import Limits, Origin, Reading, Sink
 from testlytics_collector.formats.notes import Notebook
 from testlytics_collector.formats.text import bounded, printable
 from testlytics_collector.formats.unstable import Stabiliser
-from testlytics_collector.formats.values import object_of, parsed, strings_of, text_of
+from testlytics_collector.formats.values import BLANK, object_of, strings_of, text_of, values_of
 from testlytics_collector.records import (
     Attempt,
     Counts,
@@ -71,22 +71,20 @@ class _Reader:
 
     def read(self, stream: BinaryIO) -> Reading:
         torn: InputError | None = None
-        while raw := stream.readline(_LINE_BYTES):
+        for raw, value in values_of(stream, _LINE_BYTES):
             self.line += 1
             if torn is not None:
                 raise torn
-            if not raw.strip():
-                continue
-            try:
-                value = parsed(raw)
-            except (ValueError, RecursionError) as error:
+            if isinstance(value, Exception):
                 torn = InputError(
                     f"Not a JSON object: {printable(raw[:60])}.",
                     slug="run-file-line",
                     hint=_HINT,
                     line=self.line,
                 )
-                torn.__cause__ = error
+                torn.__cause__ = value
+                continue
+            if value is BLANK:
                 continue
             if not self._take_pass(value):
                 self._take(value)
@@ -117,9 +115,9 @@ class _Reader:
             or not (type(number) is type(started) is type(setup) is type(call) is int)
             or type(teardown) is not int
             or not 0 < number < _MOST_ATTEMPTS
-            or min(started, setup, call, teardown) < 0
-            or max(started, setup, call, teardown) >= _MOST_US
-            or not (worker is None or text_of(worker) is worker)
+            # Of numbers or-ed together the sign and the length say it of all of them.
+            or not 0 <= started | setup | call | teardown < _MOST_US
+            or not (worker is None or worker in self.done or text_of(worker) is worker)
         ):
             return False
         self.attempt_lines += 1

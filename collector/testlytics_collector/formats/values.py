@@ -4,19 +4,44 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import Any, BinaryIO
 
-_decode = json.JSONDecoder().raw_decode
+BLANK = object()
+"""Stands for a line with nothing on it."""
+
+_CHUNK = 1 << 18
 
 
-def parsed(raw: bytes) -> object:
-    """Read one line as JSON, the short way where nothing but a line's end comes after the value."""
-    text = raw.decode()
-    if text.startswith("{"):
-        value, end = _decode(text)
-        if text[end:] == "\n":
-            return cast("object", value)
-    return json.loads(raw)
+def values_of(stream: BinaryIO, longest: int) -> Iterator[tuple[bytes, object]]:
+    """Yield each line of JSON Lines and its value; the error where it is none, BLANK for no text.
+
+    Many lines are read as one array, which takes a third less than one by one; where that does not
+    come out even, they are read one by one.
+
+    Args:
+        stream: The lines.
+        longest: How many bytes a line has at most; a longer one is cut, and so an error.
+    """
+    while chunk := stream.read(_CHUNK):
+        if not chunk.endswith(b"\n"):
+            chunk += stream.readline(longest)
+        lines = chunk.removesuffix(b"\n").split(b"\n")
+        try:
+            values: list[object] = json.loads(b"[" + b",".join(lines) + b"]")
+        except (ValueError, RecursionError):
+            values = []
+        is_even = len(values) == len(lines)
+        yield from zip(lines, values if is_even else map(_value, lines), strict=True)
+
+
+def _value(line: bytes) -> object:
+    if not line.strip():
+        return BLANK
+    try:
+        value: object = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        return error
+    return value
 
 
 def object_of(value: object) -> dict[str, Any]:

@@ -73,15 +73,19 @@ with chosen as (
     order by run_key desc
     limit $3
 )
-select $1, a.test_key, u.variant_key, count(*),
-       median(a.duration_us), mad(a.duration_us), quantile_cont(a.duration_us, 0.95)
-from raw.attempts a
-join raw.uploads u using (upload_key)
-where u.run_key in (select run_key from chosen)
-  and a.test_key between $4 and $5
-  and a.outcome = {PASSED} and a.duration_us is not null
-group by a.test_key, u.variant_key
-order by a.test_key, u.variant_key
+select $1, test_key, variant_key, samples, points[1], mad_us, points[2]
+from (
+    select a.test_key, u.variant_key, count(*) as samples,
+           -- Both of one sorting: each is half of the work.
+           quantile_cont(a.duration_us, [0.5, 0.95]) as points, mad(a.duration_us) as mad_us
+    from raw.attempts a
+    join raw.uploads u using (upload_key)
+    where u.run_key in (select run_key from chosen)
+      and a.test_key between $4 and $5
+      and a.outcome = {PASSED} and a.duration_us is not null
+    group by a.test_key, u.variant_key
+)
+order by test_key, variant_key
 """  # noqa: S608 - constants
 
 
@@ -100,6 +104,13 @@ def refresh(rows: Rows, run_key: int) -> None:
         return
     if known != mark or (run_key <= mark and _is_in_window(rows, project, run_key, mark)):
         _take(rows, project, mark)
+
+
+def refresh_for_new(rows: Rows, run_key: int, project: str) -> None:
+    """The same for a run that is new: the last of its project, so that only the mark may move."""
+    [(runs,)] = rows("select count(*) from raw.runs where project = $1", [project])
+    if runs > 1 and (runs - 1) % BASELINE_EVERY == 0:
+        refresh(rows, run_key)
 
 
 def _is_in_window(rows: Rows, project: str, run_key: int, mark: int) -> bool:

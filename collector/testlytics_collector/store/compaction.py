@@ -21,7 +21,7 @@ def compact(path: Path, *, wait_s: float) -> tuple[int, int]:
         wait_s: How long to wait for others who use it, in seconds.
 
     Returns:
-        Bytes before and after.
+        Bytes before and after; a store without gaps can come out a block or two larger.
 
     Raises:
         NotFoundError: There is no store.
@@ -30,9 +30,11 @@ def compact(path: Path, *, wait_s: float) -> tuple[int, int]:
     if not path.exists():
         raise NotFoundError(f"There is no store at {path}.", slug="no-store")
     part = path.with_name(f"{path.name}.compact")
+    rests = (part, part.with_name(f"{part.name}.wal"))
     with hold(path, write=True, wait_s=wait_s):
         before = path.stat().st_size
-        part.unlink(missing_ok=True)
+        for rest in rests:  # of one that was cut off
+            rest.unlink(missing_ok=True)
         try:
             with translated(path):
                 _copy(path, part)
@@ -48,7 +50,8 @@ def compact(path: Path, *, wait_s: float) -> tuple[int, int]:
             part.chmod(path.stat().st_mode & 0o777)
             part.replace(path)
         finally:
-            part.unlink(missing_ok=True)
+            for rest in rests:
+                rest.unlink(missing_ok=True)
         return before, path.stat().st_size
 
 

@@ -48,7 +48,15 @@ def connect(
 
 @contextlib.contextmanager
 def _opened(path: Path, *, write: bool, wait_s: float) -> Iterator[duckdb.DuckDBPyConnection]:
-    size = None if _log(path).exists() else path.stat().st_size
+    import duckdb
+
+    size = None if write and _log(path).exists() else path.stat().st_size
+    if size is None:
+        # Before it is opened for writing: that would put the log into the file, and what the
+        # file lacks could not be told any more from what the log brought.
+        looked = _open(path, write=False, wait_s=wait_s)
+        with contextlib.closing(looked), translated(path):
+            _check_length(looked, path, path.stat().st_size)
     inner = _open(path, write=write, wait_s=wait_s)
     connection = cast("duckdb.DuckDBPyConnection", _OwnProcess(inner, path))
     try:
@@ -59,6 +67,8 @@ def _opened(path: Path, *, write: bool, wait_s: float) -> Iterator[duckdb.DuckDB
         yield connection
     except StoreError as error:
         if write and error.slug == "store-damaged":
+            with contextlib.suppress(duckdb.Error):
+                connection.execute("rollback").fetchall()
             with translated(path):  # else closing would write over what may yet be rescued
                 connection.execute("pragma disable_checkpoint_on_shutdown").fetchall()
         raise
@@ -103,12 +113,34 @@ def _check_length(connection: duckdb.DuckDBPyConnection, path: Path, size: int) 
 
     Only of blocks in use: free ones at the end may never have been written.
     """
-    [(blocks, block_size)] = connection.execute(
-        "select used_blocks, block_size from pragma_database_size()"
+    [(used, blocks, block_size)] = connection.execute(
+        "select used_blocks, total_blocks, block_size from pragma_database_size()"
     ).fetchall()
-    expected = _HEADERS + blocks * block_size
-    if size < expected:
+    if size >= _HEADERS + blocks * block_size:
+        return
+    if size >= _HEADERS + used * block_size:  # then where they lie decides
+        used = max(used, _last_block(connection) + 1)
+    if size < (expected := _HEADERS + used * block_size):
         raise _damaged(path, f"it has {size} bytes and needs {expected}")
+
+
+def _last_block(connection: duckdb.DuckDBPyConnection) -> int:
+    """Return the number of the last block in use. Takes long in a large store."""
+    tables = connection.execute(
+        "select schema_name || '.' || table_name from duckdb_tables() where not temporary"
+    ).fetchall()
+    last = 0
+    for asked in (
+        "select max(block_id) from pragma_metadata_info()",
+        *(
+            f"""select max(list_max(list_append(additional_block_ids, block_id)))
+                from pragma_storage_info('{name}') where persistent"""  # noqa: S608 - the catalog's
+            for (name,) in tables
+        ),
+    ):
+        [(found,)] = connection.execute(asked).fetchall()
+        last = max(last, found or 0)
+    return last
 
 
 class _OwnProcess:
@@ -166,16 +198,32 @@ def translated(path: Path) -> Iterator[None]:
 
 
 _NO_ROOM = ("No space left", "File too large", "Disk quota exceeded")
+_NO_RIGHT = ("ermission denied", "Read-only file system")
 _TORN = ("Corrupt database file", "Could not read enough bytes", "Failed to load metadata")
 
 
 def _failure(path: Path, error: duckdb.Error) -> StoreError:
+    import duckdb
+
+    # What is asked after the first failure of a transaction fails for that reason alone.
+    while "transaction is aborted" in str(error) and isinstance(error.__context__, duckdb.Error):
+        error = error.__context__
     text = _first_line(error)
     if any(words in str(error) for words in _NO_ROOM):
         return disk_full(path, text)
     if any(words in text for words in _TORN):
         return _damaged(path, text)
+    if any(words in text for words in _NO_RIGHT):
+        return _read_only(path, text)
     return StoreError(f"The store {path} failed: {text}", slug="store-failed")
+
+
+def _read_only(path: Path, why: str) -> StoreError:
+    return StoreError(
+        f"The store {path}, or its folder, cannot be written: {why}",
+        slug="store-read-only",
+        hint="Choose a file in a folder you may write to with --store PATH.",
+    )
 
 
 def _damaged(path: Path, why: str) -> StoreError:
@@ -222,8 +270,9 @@ def _open(path: Path, *, write: bool, wait_s: float) -> duckdb.DuckDBPyConnectio
             "storage_compatibility_version": STORAGE_VERSION,
             "threads": 1,
             "memory_limit": "160MB",
-            # More than this is written straight to its place, not to the log first.
-            "wal_autocheckpoint": "4MB",
+            # What a log of this size holds goes into the file at once. Less often costs less: it is
+            # a tenth of what one run takes, and short row groups are put together each time.
+            "wal_autocheckpoint": "16MB",
         }
     refused: duckdb.Error | None = None
     for _ in pauses(wait_s):
@@ -257,12 +306,8 @@ def _refusal(path: Path, error: duckdb.Error | None) -> StoreError:
             slug="store-newer-duckdb",
             hint="Update it with: pip install -U duckdb",
         )
-    if "ermission denied" in text or "Read-only file system" in text:
-        return StoreError(
-            f"The store {path} cannot be opened for writing: {text}",
-            slug="store-read-only",
-            hint="Choose a file you may write to with --store PATH.",
-        )
+    if any(words in text for words in _NO_RIGHT):
+        return _read_only(path, text)
     if any(words in str(error) for words in _NO_ROOM):
         return disk_full(path, text)
     return _damaged(path, f"it cannot be opened: {text}")

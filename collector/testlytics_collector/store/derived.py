@@ -20,8 +20,6 @@ FOLD_AFTER = 16
 whether they do. What waits is read from the facts."""
 
 _AT_ONCE = 300_000
-_REBUILD_AT_ONCE = 1_500_000
-_REBUILD_MEMORY = "600MB"
 
 TABLES = (
     """
@@ -67,7 +65,7 @@ create table derived.folded (
 )
 
 
-_VERDICTS = f"""
+VERDICTS = f"""
     select
         u.run_key, u.variant_key, a.test_key,
         count_if(a.outcome in {GOOD})::integer as passes,
@@ -114,8 +112,12 @@ group by run_key, variant_key;
 
 -- What the totals do not hold yet.
 create or replace view derived.waiting as
-with verdict as ({_VERDICTS}
-    where (u.run_key, u.variant_key) not in (select (run_key, variant_key) from derived.folded)
+with verdict as ({VERDICTS}
+    where a.upload_key in (
+        select w.upload_key
+        from raw.uploads w
+        anti join derived.folded f on f.run_key = w.run_key and f.variant_key = w.variant_key
+    )
     group by all
 ){_SUMS};
 
@@ -143,7 +145,7 @@ from (
 group by test_key, variant_key, month;
 """  # noqa: S608 - constants
 
-_EVENTS = f"""
+EVENTS = f"""
 insert into derived.events
 with bad as (
     select distinct test_key
@@ -151,7 +153,7 @@ with bad as (
     where upload_key in (select unnest($1::integer[]))
       and outcome in {BAD}
 ),
-verdict as ({_VERDICTS}
+verdict as ({VERDICTS}
     where a.upload_key in (select unnest($1::integer[]))
       and a.test_key in (select test_key from bad)
     group by all
@@ -160,6 +162,22 @@ verdict as ({_VERDICTS}
 select run_key, variant_key, test_key, passes, failures, skips, attempts, message_key
 from verdict
 order by run_key, variant_key, test_key
+"""  # noqa: S608 - constants
+
+# The same of one upload ($1) that is all of its run, and of which `keyed` holds all attempts: $4 is
+# what makes a number in there a key, $5 are the numbers of those that failed.
+_EVENTS_OF_NEW = f"""
+insert into derived.events
+select $2, $3, test_key,
+       count_if(outcome in {GOOD}), count_if(outcome in {BAD}),
+       count_if(outcome = 'skipped'::raw.outcome), count(*),
+       arg_max(message_key, attempt) filter (where outcome in {BAD})
+from raw.attempts
+where upload_key = $1 and test_key in (
+    select coalesce(test_key, $4 + n) from keyed where n in (select unnest($5::integer[]))
+)
+group by test_key
+order by test_key
 """  # noqa: S608 - constants
 
 _ANY_BAD = f"""
@@ -171,7 +189,7 @@ limit 1
 _COUNT = f"""
 merge into derived.totals t
 using (
-    with verdict as ({_VERDICTS}
+    with verdict as ({VERDICTS}
         where a.upload_key in (select unnest($1::integer[]))
         group by all
     ){_SUMS}
@@ -217,13 +235,6 @@ having bool_and(coalesce(u.complete, true))
 order by u.run_key, u.variant_key
 """
 
-_SUITES = """
-select run_key, variant_key, list(upload_key), sum(attempts)::bigint
-from raw.uploads
-group by all
-order by run_key, variant_key
-"""
-
 
 class Suite(NamedTuple):
     """One run in one variant, by keys."""
@@ -253,19 +264,53 @@ def begin_change(rows: Rows, suite: Suite) -> Change:
     return change
 
 
+def add_run(
+    rows: Rows,
+    suite: Suite,
+    upload_key: int,
+    *,
+    project: str,
+    staged: list[tuple[int, list[int]]],
+) -> None:
+    """Put in what follows from a run that is new, after its one upload was added.
+
+    Args:
+        rows: Runs a statement.
+        suite: The run, whose key is above all others, in its variant.
+        upload_key: Its upload.
+        project: Its project.
+        staged: For each portion of the upload what makes a number in `keyed` a key, and the
+            numbers of its attempts that failed.
+    """
+    if any(bad for _, bad in staged):
+        if len(staged) == 1:
+            rows(_EVENTS_OF_NEW, [upload_key, *suite, *staged[0]])
+        else:
+            rows(EVENTS, [[upload_key]])
+    _fold_at_times(rows, upload_key)
+    baselines.refresh_for_new(rows, suite.run_key, project)
+
+
+def _fold_at_times(rows: Rows, upload_key: int) -> None:
+    if upload_key % FOLD_AFTER == 0:
+        fold(rows, least=FOLD_AFTER)
+
+
 def end_change(rows: Rows, change: Change) -> None:
     """Put in what follows from a run in a variant, after its facts have changed."""
     suite = change.suite
     uploads = _uploads(rows, suite)
     if rows(_ANY_BAD, [uploads]):
-        rows(_EVENTS, [uploads])
+        rows(EVENTS, [uploads])
     if change.folded:  # as it was: the change of another suite may have folded this one since
         rows(_COUNT, [uploads, 1])
         rows("delete from derived.totals where seen = 0")
         if _has_shrunk(change, uploads, _times(rows, suite)):
             rows(_EXTREMES, [suite.variant_key])
-    elif uploads and max(uploads) % FOLD_AFTER == 0:
-        fold(rows, least=FOLD_AFTER)
+        if not uploads:  # else it would pass for counted when it comes again
+            rows("delete from derived.folded where run_key = $1 and variant_key = $2", [*suite])
+    elif uploads:
+        _fold_at_times(rows, max(uploads))
     baselines.refresh(rows, suite.run_key)
 
 
@@ -298,7 +343,7 @@ def fold(rows: Rows, *, least: int = 1, most: int = _AT_ONCE) -> None:
     waiting = rows(_WAITING)
     if len(waiting) < least:
         return
-    for part in _portions(waiting, most):
+    for part in portions(waiting, most):
         rows(_COUNT, [[key for _, _, keys, _ in part for key in keys], 1])
         rows(
             "insert into derived.folded select unnest($1::integer[]), unnest($2::integer[])",
@@ -306,7 +351,7 @@ def fold(rows: Rows, *, least: int = 1, most: int = _AT_ONCE) -> None:
         )
 
 
-def _portions(
+def portions(
     suites: list[tuple[Any, ...]], most: int
 ) -> Iterator[list[tuple[int, int, list[int], int]]]:
     """Divide runs in their variants, the last column their attempts, into parts of bounded size."""
@@ -326,46 +371,6 @@ def count(rows: Rows, uploads: list[int], sign: int) -> None:
     """Add what uploads of whole runs count for to the totals (1), or take it away (-1)."""
     rows(_COUNT, [uploads, sign])
     rows("delete from derived.totals where seen = 0")
-
-
-def differences(rows: Rows) -> dict[str, int]:
-    """Compare what is kept with what a rebuild gives; leaves the rebuilt behind.
-
-    Returns:
-        For each table that differs, how many of its rows do, in either direction.
-    """
-    tables = ("events", "state", "baselines", "marks")
-    for table in tables:
-        rows(f"create or replace temp table kept_{table} as from derived.{table}")
-    rebuild(rows)
-    found = {}
-    for table in tables:
-        [(count,)] = rows(
-            f"""select count(*) from (
-                    (from kept_{table} except all from derived.{table})
-                    union all
-                    (from derived.{table} except all from kept_{table})
-                )"""  # noqa: S608 - constants
-        )
-        rows(f"drop table kept_{table}")
-        if count:
-            found[table] = int(count)
-    return found
-
-
-def rebuild(rows: Rows) -> None:
-    """Throw away what follows from the facts, and make it anew."""
-    for table in ("events", "totals", "folded"):
-        rows(f"delete from derived.{table}")  # noqa: S608 - constants
-    [(limit,)] = rows("select current_setting('memory_limit')")
-    rows(f"set memory_limit = '{_REBUILD_MEMORY}'")
-    try:
-        for part in _portions(rows(_SUITES), _REBUILD_AT_ONCE):
-            rows(_EVENTS, [[key for _, _, keys, _ in part for key in keys]])
-        fold(rows, most=_REBUILD_AT_ONCE)
-    finally:
-        rows(f"set memory_limit = '{limit}'")
-    baselines.refresh_all(rows)
 
 
 def _uploads(rows: Rows, suite: Suite) -> list[int]:

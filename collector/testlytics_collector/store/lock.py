@@ -82,11 +82,12 @@ def writer_at_work(database: Path) -> bool:
         return False
 
 
-def pauses(wait_s: float) -> Iterator[None]:
+def pauses(wait_s: float, *, longest_s: float = 0.25) -> Iterator[None]:
     """Yield once at once, then again after jittered pauses until the time is over.
 
     Args:
         wait_s: Seconds from the first yield to the last, at most.
+        longest_s: To what length a pause grows, in seconds.
     """
     end = time.monotonic() + wait_s
     pause = 0.01
@@ -96,7 +97,7 @@ def pauses(wait_s: float) -> Iterator[None]:
         if left <= 0:
             return
         time.sleep(min(left, pause * random.uniform(0.5, 1.5)))  # noqa: S311
-        pause = min(pause * 1.5, 0.25)
+        pause = min(pause * 1.5, longest_s)
 
 
 def _path(database: Path) -> Path:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from testlytics_collector.errors import StoreError
-from testlytics_collector.store import derived, schema
+from testlytics_collector.store import derived, rebuild, schema
 
 if TYPE_CHECKING:
     import duckdb
@@ -79,7 +80,7 @@ def _migrate(connection: duckdb.DuckDBPyConnection, path: Path, version: int) ->
         rows(schema.STEPS[step])
     rows(schema.VIEWS)
     rows(derived.VIEWS)
-    derived.rebuild(rows)
+    rebuild.rebuild(rows)
     rows(
         "update raw.meta set value = $1 where key = 'schema_version'", [str(schema.SCHEMA_VERSION)]
     )
@@ -89,14 +90,25 @@ def _migrate(connection: duckdb.DuckDBPyConnection, path: Path, version: int) ->
 
 def _copy(connection: duckdb.DuckDBPyConnection, copy: Path) -> None:
     """Copy the store beside itself, through DuckDB: nothing else may open the file."""
+    import duckdb
+
     if copy.exists():
         return  # of a migration that was cut off: the older copy is the true one
     part = copy.with_name(f"{copy.name}.part")
-    part.unlink(missing_ok=True)
+    rests = (part, part.with_name(f"{part.name}.wal"))
+    for rest in rests:
+        rest.unlink(missing_ok=True)
     [(name,)] = connection.execute("select current_database()").fetchall()
     quoted = '"' + name.replace('"', '""') + '"'
     path = str(part).replace("'", "''")
-    connection.execute(f"attach '{path}' as copied").fetchall()
-    connection.execute(f"copy from database {quoted} to copied").fetchall()
-    connection.execute("detach copied").fetchall()
+    try:
+        connection.execute(f"attach '{path}' as copied").fetchall()
+        connection.execute(f"copy from database {quoted} to copied").fetchall()
+        connection.execute("detach copied").fetchall()
+    except duckdb.Error:
+        with contextlib.suppress(duckdb.Error):
+            connection.execute("detach copied").fetchall()
+        for rest in rests:  # where the disk is full, it must not keep it full
+            rest.unlink(missing_ok=True)
+        raise
     part.rename(copy)

@@ -6,6 +6,8 @@ by row.
 
 from __future__ import annotations
 
+BAD_OUTCOMES = frozenset({"failed", "errored", "crashed"})
+
 PASSED = "'passed'::raw.outcome"
 GOOD = f"({PASSED}, 'xpassed'::raw.outcome, 'xfailed'::raw.outcome)"
 BAD = "('failed'::raw.outcome, 'errored'::raw.outcome, 'crashed'::raw.outcome)"

@@ -83,7 +83,7 @@ def stored_run(
 
 _WINDOW = """
 create or replace temp table windowed as
-select * from runs
+select {columns} from runs
 where project = coalesce($1, project)
   and ($2 is null or branch = $2)
   and ($3 is null or started_at >= make_timestamp($3))
@@ -186,7 +186,15 @@ def _frame(connection: duckdb.DuckDBPyConnection, sql: str, window: Window) -> p
     return pl.DataFrame(connection.sql(sql))
 
 
-def select_window(connection: duckdb.DuckDBPyConnection, window: Window) -> None:
-    """Put the runs of a window into the temporary table `windowed`, with the view's columns."""
+def select_window(
+    connection: duckdb.DuckDBPyConnection, window: Window, columns: str = "*"
+) -> None:
+    """Put the runs of a window into the temporary table `windowed`.
+
+    Args:
+        connection: A connection to the store.
+        window: Which runs.
+        columns: Those of the view `runs` that are needed; in a long history each costs its time.
+    """
     values = [window.project, window.branch, window.since_us, window.run_id, window.last]
-    connection.execute(_WINDOW, values).fetchall()
+    connection.execute(_WINDOW.format(columns=columns), values).fetchall()

@@ -1,8 +1,8 @@
 """The folder beside the store where uploads wait while others hold the store.
 
 A writer that cannot have the store at once puts what it has read there, and whoever holds the store
-takes it in before letting go. An upload is a database file of its own: the tables of the stage, and
-what is known beside them. It is there wholly or not at all, and stays until it is committed.
+takes it in before letting go. An upload is a file of its own, see `spool_file`. It is there wholly
+or not at all, and stays until it is committed.
 """
 
 from __future__ import annotations
@@ -10,30 +10,37 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import secrets
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from testlytics_collector.errors import StoreError
 from testlytics_collector.records import Problem, Upload
-from testlytics_collector.store import stage, writer
+from testlytics_collector.store import spool_file, stage, writer
 from testlytics_collector.store.connection import connect, translated
 from testlytics_collector.store.lock import FULL, disk_full
 
 if TYPE_CHECKING:
     import duckdb
 
-VERSION = 1
 DRAIN_S = 10.0
 """How long a holder of the store takes in what others left, at most, before it lets go."""
 
 READER_S = 2.0
 """The same for a command that only wants to read."""
 
+LINGER_S = 0.3
+"""How long a holder of the store waits for an upload that is being written into the spool."""
+
+_FRESH_NS = 2_000_000_000
 _STALE_S = 86_400
+_TOGETHER = 8
+"""How many uploads are taken in by one transaction, at most."""
+
+_UNSOUND = (ValueError, KeyError, TypeError)
+"""What an upload raises that is whole, but not what a spool holds."""
 
 
 class Answer(NamedTuple):
@@ -89,33 +96,12 @@ def _whole(path: Path) -> bool:
     return not path.name.startswith(".")
 
 
-class Spooled(writer.Intake):
-    """The sink of one input that goes into the spool. A context manager, like `Intake`.
+class Spooled(spool_file.Writer):
+    """The sink of one input that goes into the spool; made by `spooling`."""
 
-    Args:
-        connection: An empty database of its own.
-        part: Its file.
-        project: The project that the caller states, or None.
-    """
-
-    def __init__(
-        self, connection: duckdb.DuckDBPyConnection, part: Path, project: str | None
-    ) -> None:
-        super().__init__(connection, project)
+    def __init__(self, file: BinaryIO, part: Path, project: str | None) -> None:
+        super().__init__(file, project)
         self._part = part
-
-    def __enter__(self) -> Self:
-        self._run("begin")
-        for make in stage.MAKE.values():
-            self._run(make.replace(" temp ", " "))
-        return self
-
-    def _settle(self) -> None:
-        """Write down failures; the rest stays, because here is no memory to be freed."""
-        self._stage_whys()
-
-    def _clear(self) -> None:
-        """Keep the stage: it is what is handed in."""
 
     def hand_in(self, upload: Upload, *, digest: str, form: str, path: str, now_us: int) -> Ticket:
         """Put what was written where the holder of the store finds it, durably.
@@ -127,20 +113,19 @@ class Spooled(writer.Intake):
             path: The input, for messages.
             now_us: When it came, microseconds since the epoch.
         """
-        self._settle()
-        known = {
-            "spool": VERSION,
-            "path": path,
-            "digest": digest,
-            "form": form,
-            "now_us": now_us,
-            "attempts": self.attempts,
-            "upload": asdict(upload),
-        }
-        self._run("create table about as select $1 as about", [json.dumps(known)])
-        self._run("commit")
-        self._run("checkpoint")
-        self._connection.close()
+        self.finish(
+            {
+                "path": path,
+                "digest": digest,
+                "form": form,
+                "now_us": now_us,
+                "attempts": self.attempts,
+                "upload": asdict(upload),
+            }
+        )
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
         entry = self._part.with_name(self._part.name.removeprefix("."))
         entry.with_suffix(".waiting").touch()
         self._part.rename(entry)
@@ -155,28 +140,15 @@ def spooling(database: Path, project: str | None) -> Iterator[Spooled]:
     Raises:
         StoreError: The folder cannot be made, or there is no room.
     """
-    import duckdb
-
     base = folder(database)
     with _translated_os(database):
         base.mkdir(exist_ok=True)
-        name = f".{time.time_ns():020}-{os.getpid()}-{secrets.token_hex(4)}.upload"
-        part = base / name
-        log = base / f"{name}.wal"
+        part = base / f".{time.time_ns():020}-{os.getpid()}-{os.urandom(4).hex()}.upload"
         try:
-            with translated(database):
-                config: dict[str, str | bool | int | float | list[str]] = {
-                    "threads": 1,
-                    "memory_limit": "160MB",
-                    "temp_directory": str(base),
-                }
-                with contextlib.closing(duckdb.connect(str(part), config=config)) as connection:
-                    connection.execute("set enable_progress_bar = false").fetchall()
-                    with Spooled(connection, part, project) as spooled:
-                        yield spooled
+            with part.open("xb", buffering=1 << 20) as file:
+                yield Spooled(file, part, project)
         finally:
             part.unlink(missing_ok=True)
-            log.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -187,7 +159,7 @@ def _translated_os(database: Path) -> Iterator[None]:
         if error.errno in FULL:
             raise disk_full(database, str(error.strerror)) from error
         raise StoreError(
-            f"Cannot write into the spool {folder(database)}: {error.strerror}.",
+            f"Cannot use the spool {folder(database)}: {error.strerror}.",
             slug="store-read-only",
             hint="Choose a folder you may write to with --store PATH.",
         ) from error
@@ -196,7 +168,7 @@ def _translated_os(database: Path) -> Iterator[None]:
 def drain(
     connection: duckdb.DuckDBPyConnection, database: Path, *, seconds: float = DRAIN_S
 ) -> int:
-    """Take in what waits, each upload in a transaction of its own.
+    """Take in what waits, several uploads in a transaction.
 
     Args:
         connection: The store, open for writing, with no transaction open.
@@ -210,17 +182,44 @@ def drain(
         StoreError: The store refused; what was not taken in still waits.
     """
     end, done = time.monotonic() + seconds, 0
-    while waiting := entries(database):
-        for entry in waiting:
+    while waiting := entries(database) or _expected(database, end):
+        for start in range(0, len(waiting), _TOGETHER):
             if time.monotonic() > end:
                 return done
-            with translated(database):
-                answer = _take(connection, database, entry)
-            _say(entry, answer)
-            done += 1
+            with translated(database), _translated_os(database):
+                done += _take(connection, database, waiting[start : start + _TOGETHER])
     if done:
         _sweep(database)
     return done
+
+
+def _expected(database: Path, end: float) -> list[Path]:
+    """Wait a little for what others are just writing into the spool.
+
+    To close the store and to open it again costs more than to take in an upload.
+
+    Args:
+        database: The store's file.
+        end: When to stop, as `time.monotonic` tells it.
+
+    Returns:
+        What waits now; nothing where nobody writes, or it takes too long.
+    """
+    end = min(end, time.monotonic() + LINGER_S)
+    while _is_written_to(database) and time.monotonic() < end:
+        time.sleep(0.01)
+        if waiting := entries(database):
+            return waiting
+    return []
+
+
+def _is_written_to(database: Path) -> bool:
+    oldest = time.time_ns() - _FRESH_NS
+    try:
+        names = [path.name for path in folder(database).glob(".*.upload")]
+    except OSError:
+        return False
+    return any(name[1:].partition("-")[0] > f"{oldest:020}" for name in names)
 
 
 def take_in(database: Path, *, seconds: float) -> None:
@@ -261,91 +260,61 @@ def _warn(database: Path, waiting: int, why: str = "") -> None:
     )
 
 
-def _take(connection: duckdb.DuckDBPyConnection, database: Path, entry: Path) -> Answer:
+def _take(connection: duckdb.DuckDBPyConnection, database: Path, waiting: list[Path]) -> int:
+    """Take in some uploads, in one transaction where they are small and none fails."""
     import duckdb
 
-    quoted = str(entry).replace("'", "''")
-    try:
-        connection.execute(f"attach '{quoted}' as spooled (read_only)").fetchall()
+    sound: list[tuple[Path, spool_file.Upload]] = []
+    for entry in waiting:
         try:
-            [(text,)] = connection.execute("select about from spooled.about").fetchall()
-            about: dict[str, Any] = json.loads(text)
-            if about["spool"] != VERSION:
-                return _refuse(database, entry, f"it is of spool version {about['spool']}")
-            return _keep(connection, about)
-        finally:
-            with contextlib.suppress(duckdb.Error):
-                connection.execute("detach spooled").fetchall()
-    except (duckdb.Error, ValueError, KeyError, TypeError) as error:
-        # Whose fault is it? What cannot be read by itself either is put aside.
-        why = _unreadable(entry)
-        if why is None and isinstance(error, duckdb.Error):
-            raise
-        return _refuse(database, entry, why or str(error))
+            sound.append((entry, spool_file.Upload(entry)))
+        except (ValueError, KeyError, TypeError) as error:
+            _say(entry, _refuse(database, entry, str(error)))
+    if all(found.about["attempts"] < stage.PORTION for _, found in sound):
+        with contextlib.suppress(duckdb.Error, *_UNSOUND):
+            _keep(connection, sound)
+            return len(waiting)
+    for one in sound:
+        try:
+            _keep(connection, [one])
+        except _UNSOUND as error:
+            _say(one[0], _refuse(database, one[0], str(error)))
+    return len(waiting)
 
 
-def _unreadable(entry: Path) -> str | None:
-    """Read a spooled upload to its end, in a database of its own.
-
-    Returns:
-        Why it cannot be read; None where it can.
-    """
+def _keep(
+    connection: duckdb.DuckDBPyConnection, sound: list[tuple[Path, spool_file.Upload]]
+) -> None:
+    """Take uploads in, all or none, and answer those who wait for them."""
     import duckdb
 
+    connection.execute("begin").fetchall()
     try:
-        with contextlib.closing(duckdb.connect(str(entry), read_only=True)) as connection:
-            connection.execute("set enable_progress_bar = false").fetchall()
-            for table in ("about", *stage.TABLES):
-                connection.execute(f"select max(columns(*)) from {table}").fetchall()  # noqa: S608
-    except duckdb.Error as error:
-        return str(error).splitlines()[0]
-    return None
+        answers = [(entry, _keep_one(connection, found)) for entry, found in sound]
+        connection.execute("commit").fetchall()
+    except BaseException:
+        with contextlib.suppress(duckdb.Error):
+            connection.execute("rollback").fetchall()
+        raise
+    for entry, answer in answers:
+        _say(entry, answer)
 
 
-def _keep(connection: duckdb.DuckDBPyConnection, about: dict[str, Any]) -> Answer:
+def _keep_one(connection: duckdb.DuckDBPyConnection, found: spool_file.Upload) -> Answer:
+    about = found.about
     upload = Upload(**about["upload"])
-    with _Restaged(connection, upload.project) as intake:
-        intake.load(about["attempts"])
+    with writer.Intake(connection, upload.project, within=True) as intake:
+        for portion in found.portions():
+            intake.take(portion)
+        if intake.attempts != about["attempts"]:
+            raise ValueError(
+                f"it holds {intake.attempts} attempts and should hold {about['attempts']}"
+            )
         kept = intake.keep(
             upload, digest=about["digest"], form=about["form"], now_us=about["now_us"]
         )
     status = "stored" if kept.stored else "already stored"
     return Answer(status, upload.run_id, tuple(kept.problems))
-
-
-class _Restaged(writer.Intake):
-    """Takes in what the attached database `spooled` holds."""
-
-    def load(self, attempts: int) -> None:
-        """Put the stage of the spooled upload into this one's, a portion at a time."""
-        for start in range(0, attempts, writer.PORTION):
-            if start:
-                self._settle()
-                self._clear()
-            self._has_whys = self._has_notes = True
-            end = min(start + writer.PORTION, attempts)
-            part = [start, end]
-            self._run(
-                "insert into stage by name from spooled.stage where rowid >= $1 and rowid < $2",
-                part,
-            )
-            for table in ("stage_special", "stage_notes"):
-                self._run(
-                    f"""insert into {table} by name
-                        select * replace ((n - $1)::integer as n)
-                        from spooled.{table} where n > $1 and n <= $2""",  # noqa: S608 - constants
-                    part,
-                )
-            self._run(
-                """insert into stage_why by name
-                   select distinct * from spooled.stage_why
-                   where digest in (select digest from stage_special)"""
-            )
-            self._staged = end - start
-        [(staged,)] = self._rows("select count(*) from spooled.stage")
-        if staged != attempts:
-            raise ValueError(f"it holds {staged} attempts and should hold {attempts}")
-        self.attempts = attempts
 
 
 def _refuse(database: Path, entry: Path, why: str) -> Answer:

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 from testlytics_collector.records import Attempt, Upload
 from testlytics_collector.store import (
     archive,
-    derived,
     facts,
     pruned,
     purge,
     reader,
+    rebuild,
     retention,
     spool,
 )
@@ -25,6 +25,7 @@ from testlytics_collector.store.purge import Purged
 from testlytics_collector.store.reader import Suite, Window
 from testlytics_collector.store.retention import Policy, Removed
 from testlytics_collector.store.schema import SCHEMA_VERSION
+from testlytics_collector.store.screen import Slower, slower_than_before
 from testlytics_collector.store.vanished import Changed, changed
 from testlytics_collector.store.windowed import WindowReader
 from testlytics_collector.store.writer import Intake, Kept
@@ -159,6 +160,21 @@ class Store:
         with translated(self.path):
             return changed(self._connection, window)
 
+    def screen(
+        self,
+        project: str,
+        run_id: str,
+        *,
+        factor: float = 1.2,
+        margin_s: float = 0.005,
+        runs: int = 100,
+    ) -> list[Slower]:
+        """Find the tests of a run that took longer than before; see `slower_than_before`."""
+        with translated(self.path):
+            return slower_than_before(
+                self._rows, project, run_id, factor=factor, margin_s=margin_s, runs=runs
+            )
+
     def verdicts(self, window: Window) -> pl.DataFrame:
         """Return the verdicts of a window's runs; see `reader.verdict_frame`."""
         with translated(self.path):
@@ -236,7 +252,7 @@ class Store:
         """
         with translated(self.path):
             self._rows("begin")
-            found = derived.differences(self._rows)
+            found = rebuild.differences(self._rows)
             self._rows("commit" if mend else "rollback")
         return found
 

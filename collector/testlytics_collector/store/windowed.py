@@ -5,12 +5,15 @@ What is asked of tests that failed is asked only of those; the others are counte
 
 from __future__ import annotations
 
+from itertools import compress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from testlytics_collector.records import variant_text
 from testlytics_collector.store.aliases import spelling
+from testlytics_collector.store.calm import Calm, calm
 from testlytics_collector.store.outcomes import BAD, GOOD
 from testlytics_collector.store.reader import Window, select_window
+from testlytics_collector.store.sample import SAMPLED
 from testlytics_collector.store.slower import slower_frame
 from testlytics_collector.store.speeds import Speeds, speeds
 
@@ -19,20 +22,19 @@ if TYPE_CHECKING:
     import polars as pl
 
 
-_CHOSEN = """
+_COLUMNS = 'project, run_id, position, started_at, "commit", sources, branch, complete, attempts'
+
+_CHOSEN = f"""
 create or replace temp table chosen as
-select u.upload_key, u.run_key, u.variant_key, u.run_attempt, w.step,
+select u.upload_key, u.run_key, u.variant_key, u.run_attempt, w.step, w.sample,
        (1::bigint << (w.step % 60)::integer) as bit  -- counts runs fast, and never too many
 from raw.uploads u
 join raw.runs r using (run_key)
-join (
-    select project, run_id, row_number() over (order by project, position) - 1 as step
-    from windowed
-) w using (project, run_id)
+join ({SAMPLED}) w using (project, run_id)
 join raw.variants v using (variant_key)
 where list_has_all(string_split(v.variant, ','), $1::varchar[])
 order by u.upload_key
-"""
+"""  # noqa: S608 - constants
 
 _RUNS = """
 select project, run_id, position, started_at::varchar, "commit", sources, branch, complete, attempts
@@ -44,70 +46,37 @@ _FAILING = """
 create or replace temp table failing as
 select distinct e.test_key, e.variant_key
 from derived.events e
-where (e.run_key, e.variant_key) in (select (run_key, variant_key) from chosen)
+semi join chosen c on c.run_key = e.run_key and c.variant_key = e.variant_key
 """
 
+# A hexadecimal digit for each run, so that what was met in it adds up digit by digit.
 _HISTORIES = f"""
 with seen as (
-    select a.test_key, c.variant_key, c.step,
-           bit_or(case when a.outcome in {GOOD} then 1 when a.outcome in {BAD} then 2
-                       when a.outcome = 'skipped'::raw.outcome then 4 else 8 end::utinyint) as met
+    select a.test_key, c.variant_key, a.outcome, bitstring_agg(c.step, 0, {{last}}) as steps
     from raw.attempts a
     join chosen c using (upload_key)
     where a.test_key in (select test_key from failing)
-    group by all
-    order by c.step
-),
-told as (
-    select test_key, variant_key, list(step) as steps, list(met) as met from seen group by all
+    group by a.test_key, c.variant_key, a.outcome
 )
-select t.project, t.test_id, v.variant, s.steps, s.met
-from told s
+select t.project, t.test_id, v.variant, s.steps::varchar,
+       case when s.outcome in {GOOD} then 1 when s.outcome in {BAD} then 2
+            when s.outcome = 'skipped'::raw.outcome then 4 else 8 end as met
+from seen s
 semi join failing f on f.test_key = s.test_key and f.variant_key = s.variant_key
 join raw.tests t on t.test_key = s.test_key
 join raw.variants v on v.variant_key = s.variant_key
 """  # noqa: S608 - constants
 
-_LETTERS = {
-    met: "L" if met & 3 == 3 else "F" if met & 2 else "P" if met & 1 else "S" if met & 4 else "?"
-    for met in range(16)
+_ABSENT = "."
+_LETTERS = {ord("0"): _ABSENT} | {
+    ord(f"{met:x}"): (
+        "L" if met & 3 == 3 else "F" if met & 2 else "P" if met & 1 else "S" if met & 4 else "?"
+    )
+    for met in range(1, 16)
 }
 """What was met of a test in one run, as a letter: 1 a pass, 2 a failure, 4 a skip, 8 all else."""
 
-_CALM = f"""
-create or replace temp table calm as
-select a.test_key, c.variant_key,
-       bit_count(bit_or(c.bit) filter (where a.outcome in {GOOD})) as runs,
-       count(*) filter (where a.outcome in {GOOD}) as passes
-from raw.attempts a
-join chosen c using (upload_key)
-group by a.test_key, c.variant_key
-"""  # noqa: S608 - constants
-
-_COUNTED = """
-select
-    (select count(distinct test_key) from calm),
-    count(*) filter (where c.runs >= $1 and f.test_key is null),
-    count(*) filter (where f.test_key is null),
-    count(*) filter (where c.runs < $1 and c.passes >= $1 and f.test_key is null)
-from calm c
-left join failing f on f.test_key = c.test_key and f.variant_key = c.variant_key
-"""
-
-_EXACT = f"""
-select count(*) from (
-    select a.test_key, c.variant_key
-    from raw.attempts a
-    join chosen c using (upload_key)
-    where a.outcome in {GOOD}
-      and (a.test_key, c.variant_key) in (
-          select (test_key, variant_key) from calm where runs < $1 and passes >= $1
-      )
-      and (a.test_key, c.variant_key) not in (select (test_key, variant_key) from failing)
-    group by a.test_key, c.variant_key
-    having count(distinct c.step) >= $1
-)
-"""  # noqa: S608 - constants
+_MET = bytes(sign != ord(_ABSENT) for sign in range(256))
 
 
 class RunRow(NamedTuple):
@@ -136,20 +105,6 @@ class RunRow(NamedTuple):
     attempts: int
 
 
-class Calm(NamedTuple):
-    """How many tests there are, and how many series never failed.
-
-    Attributes:
-        tests: Distinct tests of the window, those that failed included.
-        settled: Series (test and variant) without a failure that passed in enough runs.
-        unsettled: Series without a failure that did not.
-    """
-
-    tests: int
-    settled: int
-    unsettled: int
-
-
 class WindowReader:
     """Asks about one window.
 
@@ -161,7 +116,7 @@ class WindowReader:
     def __init__(self, connection: duckdb.DuckDBPyConnection, window: Window) -> None:
         self._connection = connection
         self._spelled = spelling(connection, window.aliases)
-        select_window(connection, window)
+        select_window(connection, window, _COLUMNS)
         pairs = variant_text(window.variant).split(",") if window.variant else []
         self._rows(_CHOSEN, pairs)
 
@@ -181,10 +136,21 @@ class WindowReader:
             passed, F failed, L both, S only skipped, ? neither; in no order.
         """
         self._rows(_FAILING)
-        letters = _LETTERS.__getitem__
+        [(runs,)] = self._rows("select count(*) from windowed")
+        met: dict[tuple[str, str, str], int] = {}
+        for project, test_id, variant, steps, what in self._rows(
+            _HISTORIES.format(last=max(runs - 1, 0))
+        ):
+            series = project, test_id, variant
+            met[series] = met.get(series, 0) | int(steps, 16) * what
+        told = ((series, f"{sum_:0{runs}x}".translate(_LETTERS)) for series, sum_ in met.items())
         return [
-            (project, test_id, variant, steps, "".join(map(letters, met)))
-            for project, test_id, variant, steps, met in self._rows(_HISTORIES)
+            (
+                *series,
+                list(compress(range(runs), letters.encode().translate(_MET))),
+                letters.replace(_ABSENT, ""),
+            )
+            for series, letters in told
         ]
 
     def calm(self, settled: int) -> Calm:
@@ -193,11 +159,7 @@ class WindowReader:
         Args:
             settled: How many passed runs are enough.
         """
-        self._rows(_CALM)
-        [(tests, sure, series, doubtful)] = self._rows(_COUNTED, settled)
-        if doubtful:  # different runs that share a bit: more than 60 runs in the window
-            sure += self._rows(_EXACT, settled)[0][0]
-        return Calm(tests, sure, series - sure)
+        return calm(self._rows, settled)
 
     def speeds(self, *, order: str, slowest: bool, limit: int | None) -> Speeds:
         """Summarise the durations of passed attempts; see `speeds.speeds`."""

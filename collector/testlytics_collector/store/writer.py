@@ -1,32 +1,20 @@
 """Taking in one upload: rows go in while it is read, and stay only when it was read to its end.
 
-All of it is one transaction. Rows are gathered in a temporary table and moved on to the facts in
-portions, so that an upload of any size takes the same memory.
+All of it is one transaction. Rows are gathered as columns and moved on to the facts in portions, so
+that an upload of any size takes the same memory.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from testlytics_collector.records import (
-    Attempt,
-    Failure,
-    Outcome,
-    Problem,
-    Upload,
-    variant_text,
-)
+from testlytics_collector.records import Problem, Upload, variant_text
 from testlytics_collector.store import copies, derived, pruned, stage
 
 if TYPE_CHECKING:
     import duckdb
-
-PORTION = 120_000
-"""How many attempts are moved to the facts at once: about a row group of DuckDB."""
 
 _NEXT_KEY = {
     "runs": "select coalesce(max(run_key), 0) + 1 from raw.runs",
@@ -35,7 +23,6 @@ _NEXT_KEY = {
     "tests": "select coalesce(max(test_key), 0) + 1 from raw.tests",
     "messages": "select coalesce(max(message_key), 0) + 1 from raw.messages",
 }
-_JSON_ROWS = 5_000
 
 
 class Kept(NamedTuple):
@@ -50,120 +37,58 @@ class Kept(NamedTuple):
     problems: list[Problem]
 
 
-class Intake:
+class Intake(stage.Gathering):
     """The sink of one input. A context manager: leaving it without `keep` leaves no row.
 
     Args:
         connection: A writing connection with no transaction open.
         project: The project that the caller states, or None.
+        within: Whether the caller has begun a transaction, and ends it: nothing is kept before.
     """
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, project: str | None) -> None:
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, project: str | None, *, within: bool = False
+    ) -> None:
+        super().__init__(project)
         self._connection = connection
-        self._stated = project
-        self._project = project or "default"
+        self._within = within
         self._upload_key = 0
-        self._staged = 0
-        self._digests: dict[Failure, str] = {}
-        self._has_whys = self._has_notes = False
-        self.attempts = 0
+        self._staged: list[tuple[int, list[int]]] = []
 
     def __enter__(self) -> Self:
-        self._run("begin")
-        for make in stage.MAKE.values():
-            self._run(make)
+        if not self._within:
+            self._run("begin")
         self._upload_key = self._next("uploads")
         return self
 
     def __exit__(self, *_: object) -> None:
         import duckdb
 
-        with contextlib.suppress(duckdb.Error):  # where `keep` has ended it already
-            self._run("rollback")
+        if not self._within:
+            with contextlib.suppress(duckdb.Error):  # where `keep` has ended it already
+                self._run("rollback")
 
-    def begin(self, project: str) -> None:
-        """Say which project the input names; what the caller states wins."""
-        self._project = self._stated or project
+    def take(self, portion: stage.Stage) -> None:
+        """Take attempts that were gathered elsewhere."""
+        self._settle()
+        self._stage = portion
+        self.attempts += len(portion)
 
-    def write(self, attempts: Sequence[Attempt]) -> None:
-        """Take the next attempts of the input, in document order."""
-        columns: dict[str, Sequence[object]] = {"test_id": [row[0] for row in attempts]}
-        for name, (_, at) in stage.DENSE.items():
-            column = [row[at] for row in attempts]
-            if column.count(None) < len(column):
-                columns[name] = column
-        self._stage("stage", columns)
-        passed = Outcome.PASSED
-        special = [
-            # Plain texts: DuckDB takes twice as long over members of an enum.
-            (n, row[1], str.__str__(row[2]), row[8] and self._name(row[8]))
-            for n, row in enumerate(attempts, self._staged + 1)
-            if row[2] is not passed or row[1] != 1 or row[8]
-        ]
-        if special:
-            names = stage.TABLES["stage_special"]
-            self._stage("stage_special", dict(zip(names, zip(*special, strict=True), strict=True)))
-        notes = [
-            (n, str(kind), name, value)
-            for n, row in enumerate(attempts, self._staged + 1)
-            if row[9]
-            for kind, name, value in row[9]
-        ]
-        if notes:
-            self._has_notes = True
-            names = stage.TABLES["stage_notes"]
-            self._stage("stage_notes", dict(zip(names, zip(*notes, strict=True), strict=True)))
-        self.attempts += len(attempts)
-        self._staged += len(attempts)
-        if self._staged >= PORTION:
-            self._settle()
-            self._clear()
-
-    def _name(self, why: Failure) -> str:
-        """Name a failure by its content; equal ones are stored once."""
-        digest = self._digests.get(why)
-        if digest is None:
-            digest = hashlib.blake2b(repr(tuple(why)).encode(), digest_size=16).hexdigest()
-            self._digests[why] = digest
-        return digest
-
-    def _stage(self, table: str, columns: dict[str, Sequence[object]]) -> None:
-        """Append columns of equal length to a temporary table; the others stay null."""
-        if hasattr(self._connection, "appender"):
-            appender = self._connection.appender(table, columns=list(columns))
-            appender.append_rows(zip(*columns.values(), strict=True))
-            appender.flush()
-            return
-        # DuckDB before 2.0 has no other quick way in.
-        length = len(next(iter(columns.values())))
-        for start in range(0, length, _JSON_ROWS):
-            part = {name: column[start : start + _JSON_ROWS] for name, column in columns.items()}
-            self._run(stage.FROM_JSON[table], [json.dumps(part)])
-
-    def _stage_whys(self) -> None:
-        """Write the failures that were named into the stage."""
-        if self._digests:
-            whys = zip(stage.TABLES["stage_why"], zip(*self._digests, strict=True), strict=False)
-            self._stage("stage_why", {**dict(whys), "digest": list(self._digests.values())})
-            self._digests.clear()
-            self._has_whys = True
-
-    def _settle(self) -> None:
+    def _move(self, stage_: stage.Stage) -> None:
         """Move what was gathered on to the facts."""
-        self._stage_whys()
-        if self._has_whys:
-            self._add_messages()
-        base = self._add_tests()
-        self._run(stage.ADD[self._has_whys], [self._upload_key, base])
-        if self._has_notes:
-            self._run(stage.ADD_NOTES, [self._upload_key, base])
+        from testlytics_collector.store.arrow import shown
 
-    def _clear(self) -> None:
-        """Empty the stage for the next portion."""
-        for table in stage.TABLES:
-            self._run(f"truncate {table}")
-        self._staged = 0
-        self._has_whys = self._has_notes = False
+        tables = {name: table for name, table in stage_.tables.items() if len(table)}
+        with shown(self._connection, tables):
+            if "stage_why" in tables:
+                self._run(stage.WHY_KEYED, [self._next("messages") - 1])
+                self._run(stage.ADD_MESSAGES)
+            base = self._add_tests()
+            self._run(stage.add(stage_), [self._upload_key, base])
+            special = "stage_special" if "stage_special" in tables else stage.NO_SPECIAL
+            if "stage_notes" in tables:
+                self._run(stage.ADD_NOTES.format(special=special), [self._upload_key, base])
+        self._staged.append((base, stage_.bad))
 
     def wants(self, upload: Upload, *, digest: str, form: str, attempts: int, content: str) -> bool:
         """Tell whether `keep` would keep a copy, before any of its attempts is written.
@@ -199,16 +124,19 @@ class Intake:
         """
         if pruned.is_pruned(self._rows, upload):
             return Kept(stored=False, problems=[])
+        run_key = self._known_run(upload)
+        if run_key is None:
+            self._add_run(upload, digest, form, now_us)
+            self._end()
+            return Kept(stored=True, problems=[])
         copy = copies.stored(self._rows, upload)
         rank = copies.rank(upload, digest=digest, form=form, attempts=self.attempts)
         if copy is not None and not copies.is_above(self._rows, upload, rank, content, copy):
             if now_us < copy.ingested_us:
                 self._came_earlier(copy, now_us)
             return Kept(stored=False, problems=[])
-        run_key, is_new = self._run_key(upload)
-        disagreements = [] if is_new else self._disagreements(upload, run_key)
-        variant_key = self._variant_key(variant_text(upload.variant))
-        suite = derived.Suite(run_key, variant_key)
+        disagreements = self._disagreements(upload, run_key)
+        suite = derived.Suite(run_key, self._variant_key(variant_text(upload.variant)))
         changed = {suite, copy.suite} if copy is not None else {suite}
         before = [derived.begin_change(self._rows, one) for one in sorted(changed)]
         problems = copies.remove(self._rows, copy) if copy is not None else []
@@ -219,8 +147,25 @@ class Intake:
             copies.forget_tests(self._rows)
         for one in before:
             derived.end_change(self._rows, one)
-        self._run("commit")
+        self._end()
         return Kept(stored=True, problems=problems + disagreements)
+
+    def _add_run(self, upload: Upload, digest: str, form: str, now_us: int) -> None:
+        """Add the first upload of a run: most are, and nothing of it is there to be looked at."""
+        run_key = self._next("runs")
+        self._run(
+            "insert into raw.runs values ($1, $2, $3)", [run_key, upload.project, upload.run_id]
+        )
+        suite = derived.Suite(run_key, self._variant_key(variant_text(upload.variant)))
+        self._settle()
+        self._add_upload(upload, suite, digest, form, now_us)
+        derived.add_run(
+            self._rows, suite, self._upload_key, project=upload.project, staged=self._staged
+        )
+
+    def _end(self) -> None:
+        if not self._within:
+            self._run("commit")
 
     def _came_earlier(self, copy: copies.Copy, ingested_us: int) -> None:
         before = derived.begin_change(self._rows, copy.suite)
@@ -229,19 +174,15 @@ class Intake:
             [copy.upload_key, ingested_us],
         )
         derived.end_change(self._rows, before)
-        self._run("commit")
+        self._end()
 
-    def _run_key(self, upload: Upload) -> tuple[int, bool]:
-        """Return the key of the upload's run, and whether the run is new."""
+    def _known_run(self, upload: Upload) -> int | None:
+        """Return the key of the upload's run, None where it is new."""
         known = self._rows(
             "select run_key from raw.runs where project = $1 and run_id = $2",
             [upload.project, upload.run_id],
         )
-        if known:
-            return int(known[0][0]), False
-        key = self._next("runs")
-        self._run("insert into raw.runs values ($1, $2, $3)", [key, upload.project, upload.run_id])
-        return key, True
+        return int(known[0][0]) if known else None
 
     def _disagreements(self, upload: Upload, run_key: int) -> list[Problem]:
         others = self._rows(
@@ -291,17 +232,11 @@ class Intake:
         Returns:
             What to add to the number of a row without key, to get its key.
         """
-        base = self._next("tests") - 1
-        self._run(
-            """create or replace temp table keyed as
-               select s.*, t.test_key
-               from (select row_number() over () as n, * from stage) s
-               left join raw.tests t on t.project = $1 and t.test_id = s.test_id""",
-            [self._project],
-        )
+        self._run(stage.KEYED, [self._project])
         [(missing, last)] = self._rows("select count(*), max(n) from keyed where test_key is null")
         if not missing:
-            return base
+            return 0
+        base = self._next("tests") - 1
         # A new test's key is its number in the stage, which needs no second look-up.
         [(added,)] = self._rows(
             """insert into raw.tests
@@ -317,21 +252,6 @@ class Intake:
                 [base + 1, base + last],
             )
         return base
-
-    def _add_messages(self) -> None:
-        base = self._next("messages") - 1
-        self._run(
-            """create or replace temp table why_keyed as
-               select w.*, m.message_key as known_key,
-                      coalesce(m.message_key, $1 + row_number() over ()) as message_key
-               from stage_why w left join raw.messages m on m.digest = w.digest""",
-            [base],
-        )
-        self._run(
-            """insert into raw.messages
-               select message_key, digest, type, message, text, place
-               from why_keyed where known_key is null order by message_key"""
-        )
 
     def _variant_key(self, variant: str) -> int:
         known = self._rows("select variant_key from raw.variants where variant = $1", [variant])

@@ -1,0 +1,92 @@
+"""The commands, each made only when it is asked for: one call needs one of them.
+
+Building them all takes longer than many a command itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, MutableMapping
+from importlib import import_module
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+HELP_OPTIONS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 80}
+
+_COMMANDS = {
+    "ingest": ("ingest", "ingest", "Read test results and keep them."),
+    "export": ("export", "export", "Write runs: JUnit XML, tables, a run archive."),
+    "merge": ("merge", "merge", "Take in run archives and other stores."),
+    "report": ("report", "report", "Tell which tests are flaky, broken, slow or slower."),
+    "runs": ("runs", "list_runs", "List runs."),
+    "tests": ("tests", "list_cases", "List tests and how often they fail."),
+    "failures": ("failures", "list_failures", "List failures and what they said."),
+    "sql": ("sql", "sql", "Ask the store in SQL."),
+    "prune": ("prune", "prune", "Remove old runs, keep what they count for."),
+    "purge": ("purge", "purge", "Remove for good what should not be kept."),
+    "doctor": ("doctor", "doctor", "Look whether a store is sound, and put it right."),
+}
+"""By name, in the order of the help: module below `testlytics.cli`, function in it, short help."""
+
+
+class Commands(MutableMapping[str, Any]):
+    """The commands by name; built when they are taken out."""
+
+    def __init__(self) -> None:
+        self._made: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:  # noqa: ANN401 - Typer does not export their class
+        if name not in self._made:
+            module, function, short_help = _COMMANDS[name]
+            alone = typer.Typer(
+                add_completion=False,
+                pretty_exceptions_enable=False,
+                rich_markup_mode=None,
+                context_settings=HELP_OPTIONS,
+            )
+            made = getattr(import_module(f"testlytics.cli.{module}"), function)
+            alone.command(name, short_help=short_help)(made)
+            self._made[name] = typer.main.get_command(alone)
+        return self._made[name]
+
+    def __setitem__(self, name: str, command: Any) -> None:  # noqa: ANN401 - as above
+        self._made[name] = command
+
+    def __delitem__(self, name: str) -> None:
+        del self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_COMMANDS)
+
+    def __len__(self) -> int:
+        return len(_COMMANDS)
+
+
+class OptionNames(Mapping[str, frozenset[str]]):
+    """Names of the options of each command; the commands are built when they are asked for."""
+
+    def __init__(self, commands: Mapping[str, Any]) -> None:
+        self._commands = commands
+
+    def __getitem__(self, name: str) -> frozenset[str]:
+        params = self._commands[name].params
+        return frozenset(option.name.rstrip("_") for option in params if option.name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._commands)
+
+    def __len__(self) -> int:
+        return len(self._commands)
+
+
+class LazyGroup(TyperGroup):
+    """The group of all commands."""
+
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - whatever Typer hands on
+        super().__init__(**options)
+        self.commands = Commands()
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ANN401, ARG002 - Typer's signature
+        """Return the names in the order of the help."""
+        return list(self.commands)

@@ -1,0 +1,153 @@
+"""The tests of one run that took longer than in the runs before it.
+
+First all values are only counted: where less than half of them lie below what would make the run's
+duration too long, their median cannot either. Only of the few tests that are left the values
+themselves are read. Both look at the facts, so that the answer is exact however old anything
+stored beside them is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from testlytics_collector.store.outcomes import PASSED
+
+Rows = Callable[..., list[tuple[Any, ...]]]
+
+_PASSED = f"a.outcome = {PASSED} and a.duration_us is not null"
+
+_EARLIER = """
+create or replace temp table earlier as
+with placed as (select run_id, position from runs where project = $1),
+newest as (
+    select run_id, position
+    from placed
+    where position < (select position from placed where run_id = $2)
+    order by position desc
+    limit $3
+)
+select u.upload_key, u.variant_key,
+       row_number() over (order by n.position desc, u.run_attempt desc, u.upload_key desc) as place
+from newest n
+join raw.runs r on r.project = $1 and r.run_id = n.run_id
+join raw.uploads u on u.run_key = r.run_key
+"""
+
+_LEGS = """
+select v.variant_key, v.variant, list(u.upload_key)
+from raw.runs r
+join raw.uploads u using (run_key)
+join raw.variants v using (variant_key)
+where r.project = $1 and r.run_id = $2
+group by v.variant_key, v.variant
+order by v.variant
+"""
+
+# A median below `edge` is one for which the run took too long: (duration - margin) / factor, and a
+# microsecond more for what rounding does.
+_TAKEN = f"""
+create or replace temp table taken as
+select a.test_key,
+       arg_max(a.duration_us, (u.run_attempt, u.upload_key, a.attempt)) as us,
+       ceil((us - $3) / $2)::bigint + 1 as edge
+from raw.attempts a
+join raw.uploads u using (upload_key)
+where a.upload_key in (select unnest($1::integer[])) and {_PASSED}
+group by a.test_key
+having us > $3
+"""  # noqa: S608 - constants
+
+_SPAN = """
+select min(upload_key), max(upload_key), count(*) = max(upload_key) - min(upload_key) + 1
+from earlier
+where variant_key = $1
+"""
+
+_SUSPECTS = f"""
+create or replace temp table suspects as
+select a.test_key
+from raw.attempts a
+join taken k using (test_key)
+where a.upload_key between $1 and $2 and {_PASSED} {{among}}
+group by a.test_key
+having count_if(a.duration_us < k.edge) * 2 >= count(*)
+"""  # noqa: S608 - constants
+
+_AMONG = "and a.upload_key in (select upload_key from earlier where variant_key = $3)"
+
+_VALUES = f"""
+with told as (
+    select a.test_key,
+           list(a.duration_us order by e.place * 4294967296 - a.attempt) as earlier_us
+    from raw.attempts a
+    join earlier e using (upload_key)
+    where e.variant_key = $1 and a.test_key in (select test_key from suspects) and {_PASSED}
+    group by a.test_key
+)
+select t.test_id, k.us, b.earlier_us
+from told b
+join taken k using (test_key)
+join raw.tests t using (test_key)
+order by t.test_id
+"""  # noqa: S608 - constants
+
+
+class Slower(NamedTuple):
+    """A test that took longer in one run than in the runs before it.
+
+    Attributes:
+        test_id: The test.
+        variant: The variant in canonical form; empty where nothing is known.
+        duration_us: Microseconds that its last attempt that passed in the run took.
+        median_us: Median of `earlier_us`.
+        earlier_us: Microseconds that all its attempts that passed in the runs before took, with
+            the same variant; those of the newest run first, at least one.
+    """
+
+    test_id: str
+    variant: str
+    duration_us: int
+    median_us: float
+    earlier_us: list[int]
+
+
+def slower_than_before(
+    rows: Rows, project: str, run_id: str, *, factor: float, margin_s: float, runs: int
+) -> list[Slower]:
+    """Find the tests of a run that took longer than usual.
+
+    Args:
+        rows: Runs a statement.
+        project: The run's project.
+        run_id: The run.
+        factor: Longer than the median of the runs before, times this (above 0) …
+        margin_s: … and by more than this, in seconds (from 0).
+        runs: How many runs of the project before this one are looked at, by position.
+
+    Returns:
+        By variant and test id. Tests that did not pass in the run, or in none of those before, are
+        not in it; nor is anything where the run is not known.
+    """
+    margin_us = margin_s * 1e6
+    rows(_EARLIER, [project, run_id, runs])
+    found = []
+    for key, variant, uploads in rows(_LEGS, [project, run_id]):
+        [(first, last, every)] = rows(_SPAN, [key])
+        if first is None:
+            continue
+        rows(_TAKEN, [uploads, factor, margin_us])
+        # A look at each upload costs as much as the counting; mostly all between are meant.
+        among, values = ("", []) if every else (_AMONG, [key])
+        rows(_SUSPECTS.format(among=among), [first, last, *values])
+        for test_id, taken_us, earlier_us in rows(_VALUES, [key]):
+            median_us = _median(earlier_us)
+            if taken_us > factor * median_us + margin_us:
+                found.append(Slower(test_id, variant, taken_us, median_us, earlier_us))
+    return found
+
+
+def _median(values: list[int]) -> float:
+    ordered = sorted(values)
+    half = len(ordered) // 2
+    return float(ordered[half]) if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2
