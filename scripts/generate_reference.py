@@ -1,18 +1,34 @@
 """Writes the reference pages that follow from the code, or checks that they are in step.
 
-The command line from its own help, the store's schema from its commented SQL.
+The command line from its own help, the store's schema from its commented SQL, the constants of the
+verdicts from the classes and functions that hold them.
 """
 
 from __future__ import annotations
 
 import argparse
+import inspect
+import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
+from testlytics_analytics.evidence import outages, systemic_runs
+from testlytics_analytics.outcome_changes import broken_since
+from testlytics_analytics.outcome_priors import Priors
+from testlytics_analytics.outcome_verdicts import VerdictOptions
+from testlytics_analytics.status import SimpleRule
 from testlytics_collector.store import derived, schema
 
-REFERENCE = Path(__file__).parent.parent / "docs" / "reference"
+DOCS = Path(__file__).parent.parent / "docs"
+REFERENCE = DOCS / "reference"
+VERDICTS = DOCS / "explanation" / "verdicts.md"
+CONSTANTS = (VerdictOptions, Priors, systemic_runs, outages, broken_since, SimpleRule)
+BEGIN = (
+    "<!-- Constants, made by scripts/generate_reference.py; change the code, run make docs. -->\n"
+)
+END = "<!-- End of the constants. -->\n"
 COMMANDS = (
     "",
     "ingest",
@@ -72,17 +88,78 @@ def schema_page() -> str:
     return f"{NOTE}# The store's schema\n\n{about}\n\n{views}\n\n{tables}\n\n{follows}\n"
 
 
+def _meanings(described: Callable[..., object]) -> dict[str, str]:
+    """Return what a docstring says of each attribute or argument."""
+    text = inspect.getdoc(described) or ""
+    part = re.search(r"(?ms)^(?:Attributes|Args):\n(.*?)(?=^\S|\Z)", text)
+    found: dict[str, str] = {}
+    name = ""
+    for line in part[1].splitlines() if part else ():
+        begun = re.match(r" {4}(\w+): (.*)", line)
+        if begun:
+            name = begun[1]
+            found[name] = begun[2]
+        elif line.strip():
+            found[name] += f" {line.strip()}"
+    return found
+
+
+def _shown(value: object) -> str:
+    """Write a constant; long tuples as their parts."""
+    if isinstance(value, tuple):
+        return ", ".join(
+            ":".join(f"{one:g}" for one in part) if isinstance(part, tuple) else f"{part:g}"
+            for part in value
+        )
+    return f"{value:g}" if isinstance(value, int | float) else str(value)
+
+
+def constants() -> str:
+    """Return the tables of the constants of the verdicts."""
+    blocks = []
+    for held in CONSTANTS:
+        meanings = _meanings(held)
+        rows = [
+            f"| `{name}` | {_shown(one.default)} | {meanings[name]} |"
+            for name, one in inspect.signature(held).parameters.items()
+            if isinstance(one.default, int | float | tuple)
+        ]
+        if held is VerdictOptions:
+            meanings.pop("priors")
+        elif held is Priors:
+            rows = [
+                f"| `{name}` | {_shown(getattr(Priors(), name))} | {meanings[name]} |"
+                for name in meanings
+            ]
+        head = f"`{held.__module__.rpartition('.')[2]}.{held.__name__}`"
+        blocks.append(
+            "\n".join([head, "", "| constant | value | meaning |", "|---|---|---|", *rows])
+        )
+    return "\n\n".join(blocks)
+
+
+def verdicts_page() -> str:
+    """Return the page of the verdicts, with its constants as they are."""
+    before, _, rest = VERDICTS.read_text(encoding="utf-8").partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}\n{constants()}\n\n{END}{after}"
+
+
 def main() -> int:
     """Write the pages, or with --check say which are out of step (exit code 1)."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing, only compare")
     check = parser.parse_args().check
     stale = []
-    for name, text in (("cli.md", command_page()), ("store-schema.md", schema_page())):
-        path = REFERENCE / name
+    pages = {
+        REFERENCE / "cli.md": command_page(),
+        REFERENCE / "store-schema.md": schema_page(),
+        VERDICTS: verdicts_page(),
+    }
+    for path, text in pages.items():
         if path.exists() and path.read_text(encoding="utf-8") == text:
             continue
-        stale.append(name)
+        stale.append(path.name)
         if not check:
             path.write_text(text, encoding="utf-8")
     if check and stale:

@@ -9,8 +9,10 @@ from typing import cast
 
 import polars as pl
 
+from testlytics_analytics.evidence import Tried
 from testlytics_analytics.histories import History, Run
-from testlytics_analytics.status import Judged, StatusOptions, judge
+from testlytics_analytics.outcome_verdicts import VerdictOptions
+from testlytics_analytics.status import Judged, judge
 
 START_US = 1_780_000_000_000_000
 HOUR_US = 3_600_000_000
@@ -120,7 +122,7 @@ def series(
     ]
 
 
-def judged(*rows: list[dict[str, object]], options: StatusOptions | None = None) -> list[Judged]:
+def judged(*rows: list[dict[str, object]], options: VerdictOptions | None = None) -> list[Judged]:
     """Judge several series as `status.judge` does, over the runs that they name."""
     runs: dict[int, Run] = {}
     histories: dict[tuple[str, str, str], tuple[list[int], str]] = {}
@@ -132,8 +134,8 @@ def judged(*rows: list[dict[str, object]], options: StatusOptions | None = None)
         steps, letters = histories.get(key, ([], ""))
         letter = next(one for one, word in _VERDICTS.items() if word == row["verdict"])
         histories[key] = ([*steps, step], letters + letter)
-    some_histories = [History(*key, *told) for key, told in histories.items()]
-    return judge(some_histories, [runs[step] for step in range(len(runs))], options)
+    tests = [Tried(History(*key, *told)) for key, told in histories.items()]
+    return judge(tests, [runs[step] for step in range(len(runs))], options=options).rows
 
 
 def frame(*rows: list[dict[str, object]]) -> pl.DataFrame:

@@ -8,7 +8,8 @@ Standard library only: a report must not wait for the import of anything else.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
+from itertools import compress
 from math import log2
 from typing import NamedTuple
 
@@ -22,7 +23,7 @@ SUSPECTED = "suspected"
 """Changed between passing and failing and back, and no two runs of the same sources disagree."""
 
 _NOT_TOLD = {ord(letter): None for letter in "S?"}
-_TOLD = PASSED + FAILED + FLAKY
+_BAD = bytes(chr(sign) in FAILED + FLAKY for sign in range(256))
 _VOID = "?"
 
 
@@ -141,6 +142,33 @@ def systemic_runs(
     )
 
 
+def outages(
+    projects: Sequence[str], failing: Sequence[int], told: Sequence[int], *, longest: int = 2
+) -> frozenset[int]:
+    """Find the runs that say nothing of any one test, each project by itself.
+
+    Args:
+        projects: Project of each run; within one in order.
+        failing: Tests that failed, by run.
+        told: Tests that passed or failed, by run.
+        longest: So many systemic runs in a row are an outage. Where more follow one another many
+            tests broke, and that is to be told; if it was an outage they are mended behind it.
+
+    Returns:
+        Steps; empty without runs.
+    """
+    found: list[int] = []
+    for project in dict.fromkeys(projects):
+        steps = [step for step, name in enumerate(projects) if name == project]
+        systemic = systemic_runs([failing[step] for step in steps], [told[step] for step in steps])
+        row: list[int] = []
+        for at, step in enumerate(steps):
+            row = [*row, step] if at in systemic else []
+            if row and at + 1 not in systemic and len(row) <= longest:
+                found += row
+    return frozenset(found)
+
+
 def _median(values: Sequence[float]) -> float:
     """Return the middle value; the module `statistics` takes 20 ms to import."""
     ranked = sorted(values)
@@ -155,7 +183,7 @@ def weigh(tried: Tried, order: RunOrder) -> Evidence:
         order: The runs that its steps refer to.
     """
     steps, verdicts = tried.history.steps, tried.history.verdicts
-    letters = _without(verdicts, steps, order.void)
+    letters = counted(tried.history, order)
     told = letters.translate(_NOT_TOLD)
     ignored = len(verdicts.translate(_NOT_TOLD)) - len(told)
     fails = _fails(tried, letters)
@@ -187,9 +215,10 @@ def entropy(failed: int, runs: int) -> float | None:
     return -sum(share * log2(share) for share in (rate, 1 - rate) if share > 0)
 
 
-def _without(verdicts: str, steps: Sequence[int], void: Sequence[int]) -> str:
-    """Blank out the verdicts of void runs."""
-    for step in void:
+def counted(history: History, order: RunOrder) -> str:
+    """Return the verdicts of a history, with `?` for those of void runs."""
+    verdicts, steps = history.verdicts, history.steps
+    for step in order.void:
         at = bisect_left(steps, step)
         if at < len(steps) and steps[at] == step:
             verdicts = verdicts[:at] + _VOID + verdicts[at + 1 :]
@@ -199,18 +228,15 @@ def _without(verdicts: str, steps: Sequence[int], void: Sequence[int]) -> str:
 def _fails(tried: Tried, letters: str) -> dict[int, tuple[int, int]]:
     """Return (passes, failures) of the failing runs that count, by their place in the history."""
     verdicts = tried.history.verdicts
-    places = sorted([*_places(verdicts, FAILED), *_places(verdicts, FLAKY)])
-    given = tried.tries or [(int(verdicts[place] == FLAKY), 1) for place in places]
-    return {
-        place: told for place, told in zip(places, given, strict=True) if letters[place] != _VOID
-    }
-
-
-def _places(letters: str, letter: str) -> Iterator[int]:
-    at = letters.find(letter)
-    while at >= 0:
-        yield at
-        at = letters.find(letter, at + 1)
+    places = compress(range(len(verdicts)), verdicts.encode().translate(_BAD))
+    if not tried.tries:
+        return {
+            place: (int(verdicts[place] == FLAKY), 1) for place in places if letters[place] != _VOID
+        }
+    told = dict(zip(places, tried.tries, strict=True))
+    if letters is not verdicts:
+        told = {place: one for place, one in told.items() if letters[place] != _VOID}
+    return told
 
 
 def _stretches(
@@ -226,64 +252,66 @@ def _stretches(
     mixed: set[int] = set()
     within = False
     done = 0  # the place behind the last one that is in a stretch
-    for place in fails:
+    for place, (passed, failed) in fails.items():
         if place < done:
             continue
-        first, behind, passes, some = _same_sources(letters, steps, fails, place, order)
-        first = max(first, done)
-        _add_passes(found, letters, steps, done, first)
         key = order.source[steps[place]]
-        elsewhere = len(order.steps_of[key]) > behind - first and _passed(
-            letters, steps, order.steps_of[key]
-        )
-        counted = behind - first - sum(letters.count(one, first, behind) for one in "S?")
+        first, behind, counted, passes, some = place, place + 1, 1, passed, failed
+        retried, elsewhere = passed > 0, False
+        if len(order.steps_of[key]) > 1:
+            first, behind = _neighbours(steps, place, done, order.source)
+            if behind - first > 1:
+                counted, passes, some, retried = _together(letters[first:behind], first, fails)
+            elsewhere = not passes and _passed(letters, steps, order.steps_of[key])
+        calm = letters.count(PASSED, done, first)
+        if calm:
+            found.append(Stretch(calm, (), calm, (steps[letters.index(PASSED, done)],)))
+        done = behind
         if passes or elsewhere:
             mixed.add(key)
-            within = within or any(fails[at][0] for at in range(first, behind) if at in fails)
+            within = within or retried
             # A pass of these sources somewhere else counts there, and here it only tells.
-            found.append(Stretch(max(passes, 1), (some,), counted, (steps[first],)))
-        elif found and not found[-1].passes:
-            last = found[-1]
-            found[-1] = Stretch(
-                0, (*last.fails, some), last.runs + counted, (*last.steps, steps[first])
-            )
+            found.append(Stretch(passes or 1, (some,), counted, (steps[first],)))
         else:
-            found.append(Stretch(0, (some,), counted, (steps[first],)))
-        done = behind
-    _add_passes(found, letters, steps, done, len(letters))
+            _add_failures(found, some, counted, steps[first])
+    calm = letters.count(PASSED, done)
+    if calm:
+        found.append(Stretch(calm, (), calm, (steps[letters.index(PASSED, done)],)))
     return found, len(mixed), within
 
 
-def _same_sources(
-    letters: str,
-    steps: Sequence[int],
-    fails: dict[int, tuple[int, int]],
-    place: int,
-    order: RunOrder,
-) -> tuple[int, int, int, int]:
-    """Return where the neighbours of the same sources begin and end, their passes and failures."""
-    source, key = order.source, order.source[steps[place]]
-    first, behind = place, place + 1
-    if len(order.steps_of[key]) > 1:
-        while first and source[steps[first - 1]] == key:
-            first -= 1
-        while behind < len(steps) and source[steps[behind]] == key:
-            behind += 1
-    passes = letters.count(PASSED, first, behind)
-    some = 0
-    for at in range(first, behind):
+def _neighbours(
+    steps: Sequence[int], place: int, done: int, source: Sequence[int]
+) -> tuple[int, int]:
+    """Return where the neighbours of the same sources begin and end; before `done` are others."""
+    first, behind, key = place, place + 1, source[steps[place]]
+    while first > done and source[steps[first - 1]] == key:
+        first -= 1
+    while behind < len(steps) and source[steps[behind]] == key:
+        behind += 1
+    return first, behind
+
+
+def _together(
+    letters: str, first: int, fails: dict[int, tuple[int, int]]
+) -> tuple[int, int, int, bool]:
+    """Return runs, passes and failures of neighbours, and whether one has both."""
+    passes, some, retried = letters.count(PASSED), 0, False
+    for at in range(first, first + len(letters)):
         if at in fails:
             passes += fails[at][0]
             some += fails[at][1]
-    return first, behind, passes, some
+            retried = retried or fails[at][0] > 0
+    return len(letters.translate(_NOT_TOLD)), passes, some, retried
 
 
-def _add_passes(
-    found: list[Stretch], letters: str, steps: Sequence[int], first: int, behind: int
-) -> None:
-    runs = letters.count(PASSED, first, behind)
-    if runs:
-        found.append(Stretch(runs, (), runs, (steps[letters.index(PASSED, first)],)))
+def _add_failures(found: list[Stretch], some: int, runs: int, step: int) -> None:
+    """Add failures of sources that never passed, to those that they follow."""
+    if found and not found[-1].passes:
+        last = found.pop()
+        found.append(Stretch(0, (*last.fails, some), last.runs + runs, (*last.steps, step)))
+    else:
+        found.append(Stretch(0, (some,), runs, (step,)))
 
 
 def _passed(letters: str, steps: Sequence[int], some: Sequence[int]) -> bool:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from math import exp, log, sqrt
-from operator import or_
 from typing import NamedTuple
 
 from testlytics_analytics.evidence import Stretch
@@ -68,13 +68,16 @@ class Refinement:
         if spells > _SLIGHT:
             points += _of_spells(spells, stretches)
             points.sort()
-        prone = sum([weight for _, weight in points])
+        shares = [weight for _, weight in points]
+        prone = sum(shares)
         whole = prone + weights[0]
+        sums = list(accumulate(shares))
+        below = bisect_left(points, (threshold,))
         return Rates(
             mean=sum([rate * weight for rate, weight in points]) / whole,
-            low=_quantile(points, 0.025 * whole - weights[0]),
-            high=_quantile(points, 0.975 * prone),
-            at_least=sum([weight for rate, weight in points if rate >= threshold]) / whole,
+            low=_quantile(points, sums, 0.025 * whole - weights[0]),
+            high=_quantile(points, sums, 0.975 * prone),
+            at_least=(prone - sums[below - 1] if below else prone) / whole,
         )
 
     def _refined(
@@ -87,29 +90,29 @@ class Refinement:
         """
         fails = sum([sum(one.fails) for one in stretches])
         passes = sum([one.passes for one in stretches])
-        total = sum(weights[1:])
+        total = sum(weights) - weights[0]
         slight = _SLIGHT * total
-        rest = [
-            log(weight) - fails * fail - passes * good - width if weight > 0 else None
-            for weight, (fail, good), width in zip(
-                weights[1:], self._exact, self._widths, strict=True
-            )
-        ]
+        exact = self._exact
         table = self._points[_COARSE if fails < _MANY else _FINE]
+        heavy = [at for at, weight in enumerate(weights) if weight > slight and at]
+        # The cells on both sides of each rate that matters, by the rate at their left end.
+        ends = {cell for at in heavy for cell in (at - 1, at)}
+        cells = sorted(cell for cell in ends if 0 < cell < len(weights) - 1)
+        rest: dict[int, float] = {}
+        for at in {end for cell in cells for end in (cell, cell + 1)}:
+            if weights[at] > 0:
+                fail, good = exact[at - 1]
+                rest[at] = log(weights[at]) - fails * fail - passes * good - self._widths[at - 1]
         found: list[float] = []
         logs: list[float] = []
-        heavy = [weight > slight for weight in weights[1:]]
-        for (left, right), cell, matters in zip(
-            pairwise(rest), table, map(or_, heavy, heavy[1:]), strict=False
-        ):
-            if not matters:
-                continue
+        for cell in cells:
+            left, right = rest.get(cell), rest.get(cell + 1)
             # Where one end is out of reach the other one speaks for the cell.
-            low = right if left is None else left
+            low = (right or 0.0) if left is None else left
             rise = 0.0 if left is None or right is None else right - left
-            for part, rate, fail, good, size in cell:
+            for part, rate, fail, good, size in table[cell - 1]:
                 found.append(rate)
-                logs.append((low or 0.0) + part * rise + fails * fail + passes * good + size)
+                logs.append(low + part * rise + fails * fail + passes * good + size)
         top = max(logs, default=0.0)
         shares = [exp(x - top) for x in logs]
         scale = total / (sum(shares) or 1.0)
@@ -145,12 +148,8 @@ def _of_spells(weight: float, stretches: Sequence[Stretch]) -> list[tuple[float,
     ]
 
 
-def _quantile(points: Sequence[tuple[float, float]], below: float) -> float:
+def _quantile(points: Sequence[tuple[float, float]], sums: Sequence[float], below: float) -> float:
     """Return the first rate up to which the points weigh more than `below`; 0 below the first."""
     if below < 0:
         return 0.0
-    for rate, weight in points:
-        below -= weight
-        if below < 0:
-            return rate
-    return points[-1][0]
+    return points[min(bisect_right(sums, below), len(points) - 1)][0]

@@ -6,7 +6,8 @@ Brings together what the outcomes prove (`evidence`), how likely each explanatio
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from bisect import bisect_left
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -20,6 +21,7 @@ from testlytics_analytics.evidence import (
     weigh,
 )
 from testlytics_analytics.hidden_states import HiddenStates, Posterior
+from testlytics_analytics.histories import FLAKY, PASSED, History
 from testlytics_analytics.outcome_changes import broken_since
 from testlytics_analytics.outcome_priors import Priors
 
@@ -30,7 +32,8 @@ class VerdictOptions:
 
     Attributes:
         broken: Broken from this probability of being broken now.
-        flaky: Flaky, without proof, from this probability of failing at times.
+        flaky: Flaky from this probability of failing at times, if it also changed back and forth:
+            what has only begun or only ceased to fail is never called so.
         stable: Stable up to this probability of flaking at the threshold or above …
         settled: … and with at least this many runs.
         priors: Constants of the model, the threshold of the flake rate among them.
@@ -47,8 +50,7 @@ class Since(NamedTuple):
     """Where a test broke; steps, indexes of runs.
 
     Attributes:
-        after: The newest run before the interval that it was in; None where it fails since the
-            first one.
+        after: The newest run before the interval in which it passed; None where there is none.
         first: First run of the interval: it broke with the sources of one of these runs, with
             99 % probability, if it is broken.
         likeliest: The likeliest one.
@@ -155,7 +157,7 @@ class OutcomeJudge:
             flip_rate=evidence.flips / (runs - 1) if runs > 1 else None,
             entropy=entropy(evidence.failed_runs, runs),
             disagreements=evidence.disagreements,
-            since=_since(told, history.steps) if told else None,
+            since=_since(told, history, self._order) if told and evidence.failures else None,
         )
 
     def _posterior(self, evidence: Evidence) -> Posterior | None:
@@ -174,7 +176,7 @@ class OutcomeJudge:
             return "broken"
         # A retry that passed can also be a broken test's rare pass: the model weighs that.
         proven = evidence.grade in (PROVEN, STRONG) and told.prone >= 0.5
-        if proven or told.flaky >= options.flaky:
+        if proven or (evidence.grade is not None and told.flaky >= options.flaky):
             return "flaky"
         if (
             not evidence.last_failed
@@ -202,10 +204,15 @@ def judge_outcomes(
     return sorted((judge.judge(one) for one in tests), key=lambda one: one[:3])
 
 
-def _since(told: Posterior, steps: Sequence[int]) -> Since | None:
+def _since(told: Posterior, history: History, order: RunOrder) -> Since | None:
     found = broken_since(told.since)
     if found is None:
         return None
     likeliest, first, last = found
-    at = steps.index(first)
-    return Since(steps[at - 1] if at else None, first, likeliest, last)
+    before = range(bisect_left(history.steps, first) - 1, -1, -1)
+    good = (
+        history.steps[at]
+        for at in before
+        if history.verdicts[at] in PASSED + FLAKY and history.steps[at] not in order.void
+    )
+    return Since(next(good, None), first, likeliest, last)

@@ -1,17 +1,16 @@
 """Flaky, broken, stable or unknown: one status per test and variant, with its evidence.
 
-The first, simple judgement. Its rule for "flaky" by history is kept as a named reference in the
-column `simple_flaky`; the status adds what that rule cannot see: proof on equal sources, and that
-one change from passing to failing is a break and not a flake.
+The status, its probabilities and the flake rate are those of `outcome_verdicts`; beside them stand
+plain counts, and the simple rule that others use, as a reference.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import compress
 from typing import NamedTuple
 
+from testlytics_analytics.evidence import RunOrder, Tried, counted
 from testlytics_analytics.histories import (
     FAILED,
     FLAKY,
@@ -22,31 +21,22 @@ from testlytics_analytics.histories import (
     Run,
 )
 from testlytics_analytics.interval import wilson
+from testlytics_analytics.outcome_verdicts import OutcomeJudge, OutcomeVerdict, VerdictOptions
 
 
 @dataclass(frozen=True, slots=True)
-class StatusOptions:
-    """Constants of the judgement.
+class SimpleRule:
+    """The rule of the column `simple_flaky`: no part of the judgement, for comparison.
 
     Attributes:
-        low: Flaky by history from above this failure rate …
+        low: Flaky from above this failure rate …
         high: … and below this one …
-        more_than: … over more than this many runs …
-        flips: … with at least this many changes between passing and failing: breaking and being
-            mended are two.
-        streak: Broken needs at least this many failed runs in a row, up to the newest.
-        chance: Broken needs such a streak to be less likely than this under the failure rate
-            before it.
-        settled: Stable needs at least this many runs.
+        more_than: … over more than this many runs.
     """
 
     low: float = 0.1
     high: float = 0.9
     more_than: int = 10
-    flips: int = 3
-    streak: int = 3
-    chance: float = 0.01
-    settled: int = 10
 
 
 class Judged(NamedTuple):
@@ -61,6 +51,7 @@ class Judged(NamedTuple):
         failed: … of which failed.
         flaky: … of which flaky: failed and passed in one run.
         skipped: Runs in which the test was only skipped.
+        ignored: … of `runs`, those that say nothing of the test: much of the suite failed.
         failure_rate: (failed + flaky) / runs; None without runs.
         low: Lower bound of its 95 % interval (Wilson); None without runs.
         high: Upper bound; None without runs.
@@ -73,6 +64,21 @@ class Judged(NamedTuple):
         passing_commit: Commit of the last run before the streak; None likewise.
         simple_flaky: The reference rule: low < failure_rate < high over enough runs.
         status: flaky, broken, stable or unknown.
+        grade: proven, strong or suspected: what speaks for a flake; None where nothing does.
+        flake_rate: Expected share of attempts that fail while the test is not broken; None where
+            no run counts.
+        flake_rate_low: Lower bound of its 95 % credible interval; None likewise.
+        flake_rate_high: Upper bound; None likewise.
+        p_flaky: Probability that it is not broken now and fails at times; None likewise.
+        p_broken: Probability that it is broken now; None likewise.
+        p_relevant: Probability that the flake rate is 1 % or more; None likewise.
+        broken_run: Run id of the run at which it broke most likely; None where it does not fail
+            now.
+        broken_commit: Its commit; None likewise or where unknown.
+        broken_first_commit: It broke with this commit at the earliest …
+        broken_last_commit: … and with this one at the latest, with 99 % probability.
+        last_good_commit: Commit of the newest run before these in which it passed; None where it
+            never did.
     """
 
     project: str
@@ -83,6 +89,7 @@ class Judged(NamedTuple):
     failed: int
     flaky: int
     skipped: int
+    ignored: int
     failure_rate: float | None
     low: float | None
     high: float | None
@@ -95,93 +102,153 @@ class Judged(NamedTuple):
     passing_commit: str | None
     simple_flaky: bool
     status: str
+    grade: str | None
+    flake_rate: float | None
+    flake_rate_low: float | None
+    flake_rate_high: float | None
+    p_flaky: float | None
+    p_broken: float | None
+    p_relevant: float | None
+    broken_run: str | None
+    broken_commit: str | None
+    broken_first_commit: str | None
+    broken_last_commit: str | None
+    last_good_commit: str | None
 
 
 _WORDS = {PASSED: "passed", FAILED: "failed", FLAKY: "flaky"}
 
 _UNTOLD = str.maketrans("", "", SKIPPED + UNKNOWN)
 _AS_FAILED = str.maketrans(FLAKY, FAILED)
-_GOOD = bytes(chr(sign) in PASSED + FLAKY for sign in range(256))
-_BAD = bytes(chr(sign) in FAILED + FLAKY for sign in range(256))
+_SIMPLE = SimpleRule()
+_PROOF = PASSED * 2 + FLAKY + PASSED * 2
+_SHORT = 200
+_OFTEN = 3
+_RECENT = 3
+
+
+class Judgement(NamedTuple):
+    """What was made of the tests of a window.
+
+    Attributes:
+        rows: The tests judged, sorted by project, test_id, variant.
+        more_flaky: How many tests are flaky besides. The newest run of each passed.
+    """
+
+    rows: list[Judged]
+    more_flaky: int
 
 
 def judge(
-    histories: Iterable[History], runs: Sequence[Run], options: StatusOptions | None = None
-) -> list[Judged]:
+    tests: Iterable[Tried],
+    runs: Sequence[Run],
+    void: Collection[int] = (),
+    options: VerdictOptions | None = None,
+    *,
+    most: int | None = None,
+) -> Judgement:
     """Judge each test and variant over the runs given.
 
     Args:
-        histories: Any order.
-        runs: What the steps of the histories refer to.
+        tests: Any order.
+        runs: What the steps of their histories refer to.
+        void: Steps of runs that say nothing of any one test; see `evidence.outages`.
         options: Constants; the defaults where None.
-
-    Returns:
-        One entry per history, sorted by project, test_id, variant.
+        most: Of the tests that are flaky beyond doubt only so many are judged in full, which takes
+            its time, those of whose attempts the largest share failed; all where None.
     """
-    options = options or StatusOptions()
-    sources = [run.sources for run in runs]
-    judged = (_judged(one, runs, sources, options) for one in histories)
-    return sorted(judged, key=lambda one: one[:3])
+    order = RunOrder(runs, void)
+    judge_one = OutcomeJudge(order, options).judge
+    tests = list(tests)
+    sure = [] if most is None else [one for one in tests if is_surely_flaky(one, order)]
+    if sure:
+        names = {one.history[:3] for one in sure}
+        tests = [one for one in tests if one.history[:3] not in names]
+    rows = [_judged(one.history, judge_one(one), runs) for one in tests]
+    sure.sort(key=lambda one: (-_share(one), one.history))
+    rows += [_judged(one.history, judge_one(one), runs) for one in sure[:most]]
+    return Judgement(sorted(rows, key=lambda one: one[:3]), len(sure[most:]))
 
 
-def _judged(
-    history: History, runs: Sequence[Run], sources: Sequence[str | None], options: StatusOptions
-) -> Judged:
+def is_surely_flaky(tried: Tried, order: RunOrder) -> bool:
+    """Tell whether a test is flaky beyond doubt: the model could say nothing else.
+
+    It failed once and then passed in one run, with two runs on either side in which it only passed:
+    no breakage explains that. In a long history, where a single flake is too rare for a name, it
+    did so twice. One run on either side is enough where it did so three times. And none of its
+    newest three runs failed.
+    """
+    verdicts = counted(tried.history, order) if order.void else tried.history.verdicts
+    letters = verdicts.translate(_UNTOLD)
+    return (
+        (
+            letters.count(PASSED + FLAKY + PASSED) >= _OFTEN
+            or letters.count(_PROOF) >= (1 if len(letters) <= _SHORT else 2)
+        )
+        and FAILED not in letters[-_RECENT:]
+        and max([fails for passes, fails in tried.tries if passes], default=1) == 1
+    )
+
+
+def _share(tried: Tried) -> float:
+    """Return the share of attempts that failed, of a test that failed."""
+    fails = sum([some for _, some in tried.tries])
+    passes = sum([some for some, _ in tried.tries]) + tried.history.verdicts.count(PASSED)
+    return fails / (fails + passes)
+
+
+def _judged(history: History, told: OutcomeVerdict, runs: Sequence[Run]) -> Judged:
     # By what works on whole texts: there are many tests with many runs each.
     letters = history.verdicts.translate(_UNTOLD)
-    counts = {word: letters.count(letter) for letter, word in _WORDS.items()}
-    bad = counts["failed"] + counts["flaky"]
-    streak = len(letters) - len(letters.rstrip(FAILED))
-    rate = bad / len(letters) if letters else None
-    low, high = wilson(bad, len(letters)) or (None, None)
-    first, before = _break(history, runs, streak)
-    told = letters.translate(_AS_FAILED)
-    flips = told.count(PASSED + FAILED) + told.count(FAILED + PASSED)
-    disagreements = _disagreements(history, sources) if bad else 0
-    simple = (
-        rate is not None and options.low < rate < options.high and len(letters) > options.more_than
-    )
-    proven = disagreements > 0 or counts["flaky"] > 0
-    if _is_broken(
-        len(letters), bad, streak, options, never_passed=counts["failed"] == len(letters)
-    ):
-        status = "broken"
-    elif proven or (simple and flips >= options.flips):
-        status = "flaky"
-    elif is_settled(len(letters), options) and not streak:
-        status = "stable"
-    else:
-        status = "unknown"
+    passed, failed, flaky = [letters.count(letter) for letter in _WORDS]
+    bad, count = failed + flaky, len(letters)
+    streak = count - len(letters.rstrip(FAILED))
+    rate = bad / count if count else None
+    low, high = wilson(bad, count) or (None, None)
+    begun, before = _streak(history, runs, streak)
+    as_failed = letters.translate(_AS_FAILED)
+    since = told.since
+    broke = runs[since.likeliest] if since else None
     return Judged(
         history.project,
         history.test_id,
         history.variant,
-        runs=len(letters),
-        passed=counts["passed"],
-        failed=counts["failed"],
-        flaky=counts["flaky"],
+        runs=count,
+        passed=passed,
+        failed=failed,
+        flaky=flaky,
         skipped=history.verdicts.count(SKIPPED),
+        ignored=told.ignored,
         failure_rate=rate,
         low=low,
         high=high,
-        flips=flips,
-        disagreements=disagreements,
+        flips=as_failed.count(PASSED + FAILED) + as_failed.count(FAILED + PASSED),
+        disagreements=told.disagreements,
         failing_streak=streak,
         last_verdict=_WORDS[letters[-1]] if letters else None,
-        failing_since=first.run_id if first else None,
-        failing_commit=first.commit if first else None,
+        failing_since=begun.run_id if begun else None,
+        failing_commit=begun.commit if begun else None,
         passing_commit=before.commit if before else None,
-        simple_flaky=simple,
-        status=status,
+        simple_flaky=(
+            rate is not None and _SIMPLE.low < rate < _SIMPLE.high and count > _SIMPLE.more_than
+        ),
+        status=told.status,
+        grade=told.grade,
+        flake_rate=told.flake_rate,
+        flake_rate_low=told.low,
+        flake_rate_high=told.high,
+        p_flaky=told.p_flaky,
+        p_broken=told.p_broken,
+        p_relevant=told.p_threshold,
+        broken_run=broke and broke.run_id,
+        broken_commit=broke and broke.commit,
+        broken_first_commit=runs[since.first].commit if since else None,
+        broken_last_commit=runs[since.last].commit if since else None,
+        last_good_commit=runs[since.after].commit if since and since.after is not None else None,
     )
 
 
-def is_settled(runs: int, options: StatusOptions | None = None) -> bool:
-    """Tell whether a test that did not fail in so many runs is stable, and not unknown."""
-    return runs >= (options or StatusOptions()).settled
-
-
-def _break(history: History, runs: Sequence[Run], streak: int) -> tuple[Run | None, Run | None]:
+def _streak(history: History, runs: Sequence[Run], streak: int) -> tuple[Run | None, Run | None]:
     """Return the first run of a failing streak of such a length, and the one before it."""
     if not streak:
         return None, None
@@ -191,21 +258,3 @@ def _break(history: History, runs: Sequence[Run], streak: int) -> tuple[Run | No
         if letter in _WORDS
     ]
     return runs[told[-streak]], runs[told[-streak - 1]] if streak < len(told) else None
-
-
-def _disagreements(history: History, sources: Sequence[str | None]) -> int:
-    """Count the sources that saw both a pass and a failure."""
-    letters = history.verdicts.encode()
-    named = [sources[step] for step in history.steps]
-    bad = set(compress(named, letters.translate(_BAD)))
-    return len(bad.intersection(compress(named, letters.translate(_GOOD))) - {None})
-
-
-def _is_broken(
-    runs: int, bad: int, streak: int, options: StatusOptions, *, never_passed: bool
-) -> bool:
-    if streak < options.streak:
-        return False
-    # Half a failure more than were seen: a rate of exactly zero would make any failure a break.
-    usual = (bad - streak + 0.5) / (runs - streak + 1)
-    return never_passed or float(usual**streak) < options.chance

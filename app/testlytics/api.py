@@ -6,7 +6,7 @@ Heavy libraries are imported when a function is called, not before.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ from testlytics_collector.errors import NotFoundError
 
 if TYPE_CHECKING:
     from testlytics.report.sections import Report, Section
-    from testlytics_analytics.status import Judged
+    from testlytics_analytics.status import Judgement
     from testlytics_collector.formats.interface import Limits
     from testlytics_collector.ingest import FileResult, Stated
     from testlytics_collector.store.archive import Exported, Progress
@@ -216,7 +216,8 @@ def report(  # noqa: PLR0913 - keywords with defaults
         sections: Names from `SECTIONS`; without any the summary alone, which then also says how
             many tests got slower.
         sort: How the slowest and fastest are ordered: `median`, `p95` or `total`.
-        limits: At most this many of the slowest and the fastest, by section; all where None.
+        limits: At most this many of the slowest and the fastest, by section, and at least this
+            many of the flaky; all where None.
         summary: Whether the summary is made, which takes a look at all tests; else it is empty.
         wait_s: How long to wait for a writer, in seconds.
 
@@ -225,7 +226,7 @@ def report(  # noqa: PLR0913 - keywords with defaults
         StoreError: The store cannot be opened or read.
     """
     from testlytics.report import sections as build
-    from testlytics_analytics import status
+    from testlytics_analytics import outcome_verdicts
     from testlytics_collector.store.store import open_store
 
     wanted = [name for name in SECTIONS if name in set(sections)]
@@ -239,33 +240,39 @@ def report(  # noqa: PLR0913 - keywords with defaults
             timed = asked.speeds(order=sort, slowest=slowest, limit=(limits or {}).get(name))
             made[name] = build.speed_section(timed, slowest=slowest, sort=sort)
         if not wanted or "regressions" in wanted:
-            made["regressions"] = _regressions(asked)
+            from testlytics.report.slowdowns import slower_tests
+
+            made["regressions"] = slower_tests(asked)
         if summary or {"flaky", "broken"}.intersection(wanted):
             runs = asked.runs()
-            judged = _judged(asked, runs)
+            most = (limits or {}).get("flaky") if "flaky" in wanted else 0
+            judged, void = _judged(asked, runs, most)
             made["flaky"] = build.flaky_section(judged)
-            made["broken"] = build.broken_section(judged)
+            made["broken"] = build.broken_section(judged.rows)
             if summary:
-                calm = asked.calm(status.StatusOptions().settled)
-                told = build.summarise(runs, judged, calm, made.get("regressions"))
+                calm = asked.calm(outcome_verdicts.VerdictOptions().settled, void)
+                told = build.summarise(runs, judged, calm, made.get("regressions"), void)
     return build.Report(*told, [made[name] for name in wanted])
 
 
-def _judged(asked: WindowReader, runs: Sequence[RunRow]) -> list[Judged]:
+def _judged(
+    asked: WindowReader, runs: Sequence[RunRow], most: int | None
+) -> tuple[Judgement, Collection[int]]:
+    """Judge the tests that failed; return also the runs that do not count, by index."""
     from testlytics_analytics import status
+    from testlytics_analytics.evidence import Tried, outages
     from testlytics_analytics.histories import History, Run
 
+    failing = asked.histories()
+    suites = asked.suites()
+    void = outages(
+        [run.project for run in runs],
+        [suite.failing for suite in suites],
+        [suite.told for suite in suites],
+    )
+    tests = (Tried(History(*one[:5]), one.tries) for one in failing)
     told = [Run(run.run_id, run.commit, run.sources) for run in runs]
-    return status.judge((History(*one) for one in asked.histories()), told)
-
-
-def _regressions(asked: WindowReader) -> Section:
-    from testlytics.report import sections as build
-    from testlytics_analytics import duration
-
-    options = duration.DurationOptions()
-    verdicts, series = asked.slower(factor=options.factor, samples=options.samples)
-    return build.regression_section(duration.slower(verdicts), series, options.samples)
+    return status.judge(tests, told, void, most=most), void
 
 
 def no_runs(store: Path) -> NotFoundError:

@@ -287,7 +287,8 @@ def test_hostile_names_stay_in_their_place(project: Path) -> None:
 
 def test_table_fits_80_columns_and_never_cuts_a_name(project: Path) -> None:
     names = [f"tests/{'folder/' * 12}test_file.py::TestClass::test_case[{n}]" for n in range(12)]
-    history(project, dict.fromkeys(names, "PLPPPPPPPPPP"))
+    # Each in another run: if all failed in one, it would be the fault of none of them.
+    history(project, {name: f"{'P' * n}L{'P' * (11 - n)}" for n, name in enumerate(names)})
     command("ingest", ".", cwd=project)
     out = command("report", "--flaky", "--slowest", cwd=project).out
     assert max(map(len, out.splitlines())) <= 80

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import event, given
 from hypothesis import strategies as st
 
-from testlytics_analytics.evidence import RunOrder, Tried, systemic_runs
+from testlytics_analytics.evidence import RunOrder, Tried, outages, systemic_runs
 from testlytics_analytics.histories import History, Run
 from testlytics_analytics.outcome_changes import Position, changes
 from testlytics_analytics.outcome_verdicts import OutcomeVerdict, judge_outcomes
+from testlytics_analytics.status import is_surely_flaky, judge
 
 RUNS = 24
 ORDER = RunOrder([Run(str(at), str(at // 2), str(at // 2)) for at in range(RUNS)], {5})
@@ -99,3 +100,61 @@ def test_changes_are_in_order_and_within_their_intervals(fails: list[int]) -> No
     found = changes(positions)
     assert [one.at for one in found] == sorted({one.at for one in found})
     assert all(-1 <= one.after < one.until < len(positions) for one in found)
+
+
+@given(
+    st.lists(st.sampled_from(["LFF", "F", "P", "L", "S", "?", "P" * 9, "F" * 8]), max_size=30),
+    st.lists(
+        st.tuples(st.integers(1, 3), st.sampled_from([1] * 9 + [2])), min_size=260, max_size=260
+    ),
+    st.integers(1, 3),
+    st.sets(st.integers(0, 30), max_size=3),
+    st.integers(0, 400),
+)
+def test_what_is_flaky_beyond_doubt_is_flaky_to_the_model(
+    parts: list[str], some: list[tuple[int, int]], per_sources: int, void: set[int], calm: int
+) -> None:
+    told = "PPLPP" + "".join(parts) + "P" * calm
+    runs = [Run(str(at), None, str(at // per_sources)) for at in range(len(told))]
+    bad = [letter for letter in told if letter in "FL"]
+    tries = [
+        (passes if letter == "L" else 0, fails)
+        for letter, (passes, fails) in zip(bad, some, strict=False)
+    ]
+    test = Tried(History("default", "t", "", range(len(told)), told), tries)
+    order = RunOrder(runs, {step for step in void if step < len(told)})
+    event(str(is_surely_flaky(test, order)))
+    if is_surely_flaky(test, order):
+        [found] = judge_outcomes([test], order)
+        assert found.status == "flaky"
+
+
+@given(suites, st.integers(0, 3))
+def test_fewer_judged_in_full_are_told_as_many_and_as_the_same(
+    tests: list[Tried], most: int
+) -> None:
+    runs = [Run(str(at), str(at // 2), str(at // 2)) for at in range(RUNS)]
+    whole, short = judge(tests, runs), judge(tests, runs, most=most)
+    assert set(short.rows) <= set(whole.rows)
+    assert len(short.rows) + short.more_flaky == len(whole.rows)
+    assert {one.status for one in set(whole.rows) - set(short.rows)} <= {"flaky"}
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 40)), min_size=1, max_size=40),
+    st.integers(0, 3),
+)
+def test_outages_are_short_and_of_one_project(runs: list[tuple[str, int]], longest: int) -> None:
+    projects, failing = [name for name, _ in runs], [some for _, some in runs]
+    found = outages(projects, failing, [40] * len(runs), longest=longest)
+    for name in "ab":
+        steps = [step for step, one in enumerate(projects) if one == name]
+        alone = outages(
+            [name] * len(steps),
+            [failing[step] for step in steps],
+            [40] * len(steps),
+            longest=longest,
+        )
+        assert {steps[at] for at in alone} == found & set(steps)
+        row = "".join("x" if step in found else " " for step in steps)
+        assert max(map(len, row.split())) <= longest if row.strip() else True

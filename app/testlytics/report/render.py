@@ -50,8 +50,9 @@ def as_markdown(report: Report) -> str:
 def markdown_blocks(section: Section) -> list[str]:
     """Write one list: its heading, its table or why there is none, and what was left out."""
     blocks = [f"### {section.title} ({len(section.rows) + section.left_out})"]
+    notes = [markdown_cell(note) for note in section.notes]
     if not section.rows:
-        return [*blocks, section.empty]
+        return [*blocks, section.empty, *notes]
     head = " | ".join(column.title for column in section.columns)
     rule = " | ".join("---:" if column.right else "---" for column in section.columns)
     lines = [f"| {head} |", f"| {rule} |"]
@@ -60,7 +61,7 @@ def markdown_blocks(section: Section) -> list[str]:
         for row in section.rows
     ]
     blocks.append("\n".join(lines))
-    return [*blocks, _more(section)] if section.left_out else blocks
+    return [*blocks, *([_more(section)] if section.left_out else []), *notes]
 
 
 _MARKUP = re.compile(
@@ -91,12 +92,12 @@ def as_table(report: Report, *, width: int, colour: bool) -> str:
     for section in report.sections:
         style = _STYLES.get(section.name, "36")
         head = paint(f"{section.title} ({len(section.rows) + section.left_out})", f"1;{style}")
-        if not section.rows:
-            blocks.append(f"{head}\n  {section.empty}")
-            continue
-        lines = [head, *_grid(section, width, paint)]
+        lines = [head, *(_grid(section, width, paint) or [f"  {section.empty}"])]
         if section.left_out:
             lines.append(f"  {_more(section)}")
+        for note in section.notes:
+            first, *others = _wrapped(visible(note), width - 6)
+            lines += [f"  {first}", *("      " + other for other in others)]
         blocks.append("\n".join(lines))
     return "\n\n".join(blocks) + "\n"
 
@@ -113,7 +114,9 @@ def _painter(*, colour: bool) -> Callable[[str, str], str]:
 
 
 def _grid(section: Section, width: int, paint: Callable[[str, str], str]) -> list[str]:
-    """Set numbers in columns; the name comes last and is wrapped, never cut."""
+    """Set numbers in columns; the name comes last and is wrapped, never cut. Empty without rows."""
+    if not section.rows:
+        return []
     *columns, name = section.columns
     cells = [[visible(column.text(row)) for column in columns] for row in section.rows]
     widths = [

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    import polars as pl
-
-    from testlytics_analytics.status import Judged
+    from testlytics_analytics.status import Judged, Judgement
     from testlytics_collector.store.calm import Calm
     from testlytics_collector.store.speeds import Speeds
     from testlytics_collector.store.windowed import RunRow
 
 Row = dict[str, Any]
+
+_NOTES = 5
+"""Tests named below a list; the others are counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ class Section:
         columns: What people are shown; programs get the whole rows.
         empty: What is said where there are no rows.
         left_out: How many rows were cut off at the end.
+        notes: What is told to people below the rows; may hold untrusted text.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Section:
     columns: tuple[Column, ...]
     empty: str
     left_out: int = 0
+    notes: tuple[str, ...] = ()
 
     def cut(self, limit: int | None) -> Section:
         """Return the section with at most this many rows; None keeps all."""
@@ -98,21 +101,34 @@ def commit(value: str | None) -> str:
     return value[:8] if value else "-"
 
 
-def _count(number: int, one: str, many: str | None = None) -> str:
+def count(number: int, one: str, many: str | None = None) -> str:
+    """Write a number with what it counts."""
     return f"{number} {one if number == 1 else many or one + 's'}"
 
 
+def probability(value: float | None) -> str:
+    """Write a probability in percent, never as impossible or certain; an unknown one as a dash."""
+    return percent(None if value is None else min(max(value, 0.001), 0.999))
+
+
 def _evidence(row: Row) -> str:
-    """Say why a test counts as flaky, the strongest reason first."""
-    reasons = []
+    """Say why a test counts as flaky: the strongest reason, after its grade."""
     if row["flaky"]:
-        reasons.append(f"{_count(row['flaky'], 'run')} failed and passed")
-    if row["disagreements"]:
-        reasons.append(f"both on {_count(row['disagreements'], 'commit')}")
-    return "; ".join(reasons) or f"{row['flips']} flips in {row['runs']} runs"
+        reason = f"{count(row['flaky'], 'run')} failed and passed"
+    elif row["disagreements"]:
+        reason = f"failed and passed on {count(row['disagreements'], 'commit')}"
+    else:
+        reason = f"{row['flips']} flips in {row['runs']} runs"
+    return f"{row['grade']}: {reason}"
 
 
-def _name(rows: list[Row]) -> Column:
+def _since(row: Row) -> str:
+    """Write between which commits a test broke; one where both are the same."""
+    first, last = row["broken_first_commit"], row["broken_last_commit"]
+    return commit(first) if first == last else f"{commit(first)}..{commit(last)}"
+
+
+def name_column(rows: list[Row]) -> Column:
     """Show the test, and what else it takes to tell two rows apart."""
     several = {key: len({row[key] for row in rows}) > 1 for key in ("project", "variant")}
 
@@ -124,33 +140,55 @@ def _name(rows: list[Row]) -> Column:
     return Column("test", text)
 
 
-def flaky_section(judged: Sequence[Judged]) -> Section:
-    """List the flaky tests, those that fail most often first."""
-    found = [one for one in judged if one.status == "flaky"]
-    rows = [one._asdict() for one in sorted(found, key=lambda one: -(one.failure_rate or 0))]
+def flaky_section(judged: Judgement) -> Section:
+    """List the flaky tests, those with the highest flake rate first."""
+    found = [one for one in judged.rows if one.status == "flaky"]
+    rows = [one._asdict() for one in sorted(found, key=lambda one: -(one.flake_rate or 0))]
     columns = (
-        Column("fails", lambda r: percent(r["failure_rate"]), right=True),
+        Column("flake rate", lambda r: percent(r["flake_rate"]), right=True),
         Column(
-            "95 % interval", lambda r: f"{percent(r['low'])} - {percent(r['high'])}", right=True
+            "95 % interval",
+            lambda r: f"{percent(r['flake_rate_low'])} - {percent(r['flake_rate_high'])}",
+            right=True,
         ),
         Column("runs", lambda r: str(r["runs"]), right=True),
         Column("evidence", _evidence),
-        _name(rows),
+        name_column(rows),
     )
-    return Section("flaky", "Flaky tests", rows, columns, "No flaky tests.")
+    return Section(
+        "flaky", "Flaky tests", rows, columns, "No flaky tests.", left_out=judged.more_flaky
+    )
 
 
 def broken_section(judged: Sequence[Judged]) -> Section:
-    """List the broken tests, those that broke last first."""
+    """List the broken tests, those that broke last first.
+
+    Below stands how likely the others are broken whose newest run failed: it is too early to say.
+    """
     found = [one for one in judged if one.status == "broken"]
-    rows = [one._asdict() for one in sorted(found, key=lambda one: one.failing_streak)]
+    order = sorted(found, key=lambda one: (one.failing_streak, -(one.p_broken or 0)))
+    rows = [one._asdict() for one in order]
     columns = (
+        Column("broken", lambda r: probability(r["p_broken"]), right=True),
         Column("failed runs", lambda r: str(r["failing_streak"]), right=True),
-        Column("since", lambda r: commit(r["failing_commit"])),
-        Column("last good", lambda r: commit(r["passing_commit"])),
-        _name(rows),
+        Column("since", _since),
+        Column("last good", lambda r: commit(r["last_good_commit"])),
+        name_column(rows),
     )
-    return Section("broken", "Broken tests", rows, columns, "No broken tests.")
+    undecided = sorted(filter(is_undecided, judged), key=lambda one: -(one.p_broken or 0))
+    notes = [
+        f"Too early to say, broken with {probability(one.p_broken)}: {one.test_id}"
+        + (f" ({one.variant})" if one.variant else "")
+        for one in undecided[:_NOTES]
+    ]
+    if len(undecided) > _NOTES:
+        notes.append(f"... and {len(undecided) - _NOTES} more for which it is too early to say.")
+    return Section("broken", "Broken tests", rows, columns, "No broken tests.", notes=tuple(notes))
+
+
+def is_undecided(one: Judged) -> bool:
+    """Tell whether a test failed in its newest run, and may be broken or not."""
+    return one.status == "unknown" and one.last_verdict == "failed" and one.p_broken is not None
 
 
 def speed_section(timed: Speeds, *, slowest: bool, sort: str) -> Section:
@@ -167,7 +205,7 @@ def speed_section(timed: Speeds, *, slowest: bool, sort: str) -> Section:
         Column("p95", lambda r: seconds(r["p95_s"]), right=True),
         Column("total", lambda r: seconds(r["total_s"]), right=True),
         Column("runs", lambda r: str(r["samples"]), right=True),
-        _name(rows),
+        name_column(rows),
     )
     name = "slowest" if slowest else "fastest"
     empty = "No durations: no test has passed yet."
@@ -175,42 +213,12 @@ def speed_section(timed: Speeds, *, slowest: bool, sort: str) -> Section:
     return Section(name, title, rows, columns, empty, timed.series - len(rows))
 
 
-def regression_section(compared: pl.DataFrame, series: int, samples: int) -> Section:
-    """List the tests that got slower, the largest increase first.
-
-    Args:
-        compared: What `duration.slower` gives.
-        series: How many tests and variants have a baseline.
-        samples: How many durations a baseline needs.
-    """
-    import polars as pl
-
-    found = compared.filter(pl.col("regression"))
-    rows = found.sort(
-        pl.col("newest_s") - pl.col("baseline_s"),
-        "project",
-        "test_id",
-        "variant",
-        descending=[True, False, False, False],
-    ).to_dicts()
-    columns = (
-        Column("baseline", lambda r: seconds(r["baseline_s"]), right=True),
-        Column("newest", lambda r: seconds(r["newest_s"]), right=True),
-        Column("ratio", lambda r: f"{r['ratio']:.2f}" if r["ratio"] else "-", right=True),
-        Column("held", lambda r: _count(r["held"], "run"), right=True),
-        Column("since", lambda r: commit(r["since_commit"])),
-        _name(rows),
-    )
-    empty = (
-        "No test got slower."
-        if series
-        else f"No baseline yet: a test needs {samples} passed runs and one more."
-    )
-    return Section("regressions", "Slower tests", rows, columns, empty)
-
-
 def summarise(
-    runs: Sequence[RunRow], judged: Sequence[Judged], calm: Calm, slower: Section | None
+    runs: Sequence[RunRow],
+    judged: Judgement,
+    calm: Calm,
+    slower: Section | None,
+    void: Collection[int] = (),
 ) -> tuple[Row, list[str]]:
     """Say what the window holds, as values and as sentences.
 
@@ -219,8 +227,9 @@ def summarise(
         judged: The tests that failed in it.
         calm: How many there are of the others.
         slower: The regressions, None where nobody asked for them.
+        void: Indexes of runs that do not count.
     """
-    status = Counter(one.status for one in judged)
+    status = Counter(one.status for one in judged.rows)
     summary: Row = {
         "runs": len(runs),
         "commits": len({run.commit for run in runs if run.commit is not None}),
@@ -231,18 +240,19 @@ def summarise(
         "last_run_at": max(run.started_at for run in runs),
         "last_run_id": runs[-1].run_id,
         "last_commit": runs[-1].commit,
-        "flaky": status["flaky"],
+        "flaky": status["flaky"] + judged.more_flaky,
         "broken": status["broken"],
         "stable": status["stable"] + calm.settled,
         "unknown": status["unknown"] + calm.unsettled,
-        "failing": sum(one.last_verdict == "failed" for one in judged),
+        "failing": sum(one.last_verdict == "failed" for one in judged.rows),
+        "undecided": sum(map(is_undecided, judged.rows)),
+        "ignored_runs": len(void),
         "slower": None if slower is None else len(slower.rows) + slower.left_out,
     }
     return summary, _sentences(summary)
 
 
 def _sentences(summary: Row) -> list[str]:
-    count = _count
     lines = [
         (
             f"{count(summary['tests'], 'test')} in {count(summary['runs'], 'run')}"
@@ -257,6 +267,13 @@ def _sentences(summary: Row) -> list[str]:
     ]
     if summary["incomplete_runs"]:
         lines.append(f"{count(summary['incomplete_runs'], 'run')} did not end: the process died.")
+    if summary["ignored_runs"]:
+        which = count(summary["ignored_runs"], "run does not count", "runs do not count")
+        lines.append(f"{which}: much of the suite failed at once.")
+    if summary["undecided"]:
+        lines.append(
+            f"{count(summary['undecided'], 'test')} failed last, too early to say why: --broken."
+        )
     if summary["unknown"]:
         lines.append("unknown: too few runs to tell, or only skipped.")
     return lines

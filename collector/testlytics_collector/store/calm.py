@@ -23,7 +23,7 @@ with known as materialized (
 others as (
     select a.test_key, c.variant_key,
            bit_count(bit_or(c.bit) filter (where a.outcome in {GOOD})) as runs,
-           count(*) filter (where a.outcome in {GOOD}) as passes
+           count(*) filter (where a.outcome in {GOOD} and c.bit <> 0) as passes
     from raw.attempts a
     join chosen c using (upload_key)
     where a.test_key in ({LEFT_OPEN})
@@ -43,7 +43,8 @@ select
     count(*) filter (where f.test_key is null),
     count(*) filter (where c.runs < $1 and c.passes >= $1 and f.test_key is null)
 from calm c
-left join failing f on f.test_key = c.test_key and f.variant_key = c.variant_key
+left join (select distinct test_key, variant_key from failing) f
+    on f.test_key = c.test_key and f.variant_key = c.variant_key
 """
 
 _EXACT = f"""
@@ -51,7 +52,7 @@ select count(*) from (
     select a.test_key, c.variant_key
     from raw.attempts a
     join chosen c using (upload_key)
-    where a.outcome in {GOOD}
+    where a.outcome in {GOOD} and c.bit <> 0
       and (a.test_key, c.variant_key) in (
           select (test_key, variant_key) from calm where runs < $1 and passes >= $1
       )
@@ -78,6 +79,8 @@ class Calm(NamedTuple):
 
 def calm(rows: Rows, settled: int) -> Calm:
     """Count the tests and variants that did not fail. Needs the tables `chosen` and `failing`.
+
+    In `chosen` the bit of a run that does not count is 0.
 
     Args:
         rows: Runs a statement.

@@ -5,21 +5,21 @@ What is asked of tests that failed is asked only of those; the others are counte
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from itertools import compress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from testlytics_collector.records import variant_text
 from testlytics_collector.store.aliases import spelling
 from testlytics_collector.store.calm import Calm, calm
+from testlytics_collector.store.durations import Durations, duration_matrices, names_of
 from testlytics_collector.store.outcomes import BAD, GOOD
 from testlytics_collector.store.reader import Window, select_window
 from testlytics_collector.store.sample import SAMPLED
-from testlytics_collector.store.slower import slower_frame
 from testlytics_collector.store.speeds import Speeds, speeds
 
 if TYPE_CHECKING:
     import duckdb
-    import polars as pl
 
 
 _COLUMNS = 'project, run_id, position, started_at, "commit", sources, branch, complete, attempts'
@@ -44,9 +44,25 @@ order by project, position
 
 _FAILING = """
 create or replace temp table failing as
-select distinct e.test_key, e.variant_key
+select e.test_key, e.variant_key, c.step, e.passes, e.failures
 from derived.events e
-semi join chosen c on c.run_key = e.run_key and c.variant_key = e.variant_key
+join (select distinct run_key, variant_key, step from chosen) c
+    on c.run_key = e.run_key and c.variant_key = e.variant_key
+"""
+
+# Under its old and its new name a test can be in one run.
+_SUMMED = """
+create or replace temp table failing as
+select test_key, variant_key, step, sum(passes)::integer as passes,
+       sum(failures)::integer as failures
+from failing
+group by all
+"""
+
+_TRIES = """
+select test_key, variant_key, passes, failures
+from failing
+order by test_key, variant_key, step
 """
 
 # A hexadecimal digit for each run, so that what was met in it adds up digit by digit.
@@ -58,7 +74,7 @@ with seen as (
     where a.test_key in (select test_key from failing)
     group by a.test_key, c.variant_key, a.outcome
 )
-select t.project, t.test_id, v.variant, s.steps::varchar,
+select s.test_key, s.variant_key, t.project, t.test_id, v.variant, s.steps::varchar,
        case when s.outcome in {GOOD} then 1 when s.outcome in {BAD} then 2
             when s.outcome = 'skipped'::raw.outcome then 4 else 8 end as met
 from seen s
@@ -66,6 +82,33 @@ semi join failing f on f.test_key = s.test_key and f.variant_key = s.variant_key
 join raw.tests t on t.test_key = s.test_key
 join raw.variants v on v.variant_key = s.variant_key
 """  # noqa: S608 - constants
+
+_FAILED_BY_RUN = """
+select step, count(*), sum(passes + failures)::bigint from failing group by step
+"""
+
+_DELIVERED = """
+select c.step, sum(u.attempts)::bigint
+from raw.uploads u
+join chosen c using (upload_key)
+group by c.step
+"""
+
+# There are few of them: nearly all rows are passed over without a look at their upload.
+_UNTOLD = """
+select c.step, sum(u.attempts)::bigint
+from (
+    select upload_key, count(*) as attempts
+    from raw.attempts
+    where upload_key in (select upload_key from chosen)
+      and outcome in ('skipped'::raw.outcome, 'interrupted'::raw.outcome, 'unknown'::raw.outcome)
+    group by upload_key
+) u
+join chosen c using (upload_key)
+group by c.step
+"""
+
+_VOID = "update chosen set bit = 0, sample = null where step in (select unnest($1::integer[]))"
 
 _ABSENT = "."
 _LETTERS = {ord("0"): _ABSENT} | {
@@ -105,6 +148,38 @@ class RunRow(NamedTuple):
     attempts: int
 
 
+class Failing(NamedTuple):
+    """A test and variant that failed in the window.
+
+    Attributes:
+        project: Namespace of the test.
+        test_id: The test.
+        variant: The variant in canonical form.
+        steps: The runs it was in, as indexes of `WindowReader.runs`, rising.
+        verdicts: A letter for each: P passed, F failed, L both, S only skipped, ? neither.
+        tries: (passed, failed) attempts of each F and L, in order.
+    """
+
+    project: str
+    test_id: str
+    variant: str
+    steps: list[int]
+    verdicts: str
+    tries: list[tuple[int, int]]
+
+
+class SuiteRun(NamedTuple):
+    """What became of the whole suite in one run.
+
+    Attributes:
+        failing: Tests that failed, each variant counted; those that passed when tried again too.
+        told: Tests that passed or failed. One that passed twice in a run counts twice.
+    """
+
+    failing: int
+    told: int
+
+
 class WindowReader:
     """Asks about one window.
 
@@ -128,53 +203,81 @@ class WindowReader:
         """Return the runs by project and position; the steps of histories are indexes into it."""
         return [RunRow(*row) for row in self._rows(_RUNS)]
 
-    def histories(self) -> list[tuple[str, str, str, list[int], str]]:
-        """Return what became of each test and variant that failed in the window.
-
-        Returns:
-            project, test_id, variant, the steps of the runs it was in, and a letter for each: P
-            passed, F failed, L both, S only skipped, ? neither; in no order.
-        """
+    def histories(self) -> list[Failing]:
+        """Return what became of each test and variant that failed in the window, in no order."""
         self._rows(_FAILING)
+        if self._spelled is not str:
+            self._rows(_SUMMED)
         [(runs,)] = self._rows("select count(*) from windowed")
-        met: dict[tuple[str, str, str], int] = {}
-        for project, test_id, variant, steps, what in self._rows(
+        names: dict[tuple[int, int], tuple[str, str, str]] = {}
+        met: dict[tuple[int, int], int] = {}
+        for test, variant_key, project, test_id, variant, steps, what in self._rows(
             _HISTORIES.format(last=max(runs - 1, 0))
         ):
-            series = project, test_id, variant
+            series = test, variant_key
+            names[series] = project, test_id, variant
             met[series] = met.get(series, 0) | int(steps, 16) * what
-        told = ((series, f"{sum_:0{runs}x}".translate(_LETTERS)) for series, sum_ in met.items())
+        tries = self._tries()
+        told = ((key, f"{sum_:0{runs}x}".translate(_LETTERS)) for key, sum_ in met.items())
         return [
-            (
-                *series,
+            Failing(
+                *names[key],
                 list(compress(range(runs), letters.encode().translate(_MET))),
                 letters.replace(_ABSENT, ""),
+                tries[key],
             )
-            for series, letters in told
+            for key, letters in told
         ]
 
-    def calm(self, settled: int) -> Calm:
+    def _tries(self) -> dict[tuple[int, int], list[tuple[int, int]]]:
+        """Return (passes, failures) of each run with a failure, in order, by test and variant."""
+        found: dict[tuple[int, int], list[tuple[int, int]]] = {}
+        for test, variant, passes, failures in self._rows(_TRIES):
+            series = test, variant
+            if series in found:
+                found[series].append((passes, failures))
+            else:
+                found[series] = [(passes, failures)]
+        return found
+
+    def suites(self) -> list[SuiteRun]:
+        """Say of each run how many tests failed in it, of how many; after `histories`."""
+        told = dict(self._rows(_DELIVERED))
+        for step, attempts in self._rows(_UNTOLD):
+            told[step] -= attempts
+        failing = dict.fromkeys(told, 0)
+        for step, tests, attempts in self._rows(_FAILED_BY_RUN):
+            failing[step] = tests
+            told[step] -= attempts - tests
+        [(runs,)] = self._rows("select count(*) from windowed")
+        return [SuiteRun(failing.get(step, 0), told.get(step, 0)) for step in range(runs)]
+
+    def calm(self, settled: int, void: Collection[int] = ()) -> Calm:
         """Count the tests and variants that did not fail; after `histories`.
 
         Args:
             settled: How many passed runs are enough.
+            void: Steps of runs that do not count.
         """
+        if void:
+            self._rows(_VOID, list(void))
         return calm(self._rows, settled)
 
     def speeds(self, *, order: str, slowest: bool, limit: int | None) -> Speeds:
         """Summarise the durations of passed attempts; see `speeds.speeds`."""
         return speeds(self._rows, order=order, slowest=slowest, limit=limit)
 
-    def slower(self, *, factor: float, samples: int) -> tuple[pl.DataFrame, int]:
-        """Return the verdicts of tests that may be slower; see `slower.slower_frame`."""
-        return slower_frame(
-            lambda sql: self._connection.sql(self._spelled(sql)),
-            self._rows,
-            factor=factor,
-            samples=samples,
-        )
+    def durations(self, runs: int) -> list[Durations]:
+        """Return the durations of passed attempts; see `durations.duration_matrices`."""
+        return duration_matrices(self._asked, runs=runs)
+
+    def names(self, keys: list[int]) -> dict[int, str]:
+        """Return the ids of tests by the keys that `durations` gives."""
+        return names_of(self._asked, keys)
+
+    def _asked(self, sql: str, *values: object) -> duckdb.DuckDBPyConnection:
+        return self._connection.execute(self._spelled(sql), list(values))
 
     def _rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
-        told = self._connection.execute(self._spelled(sql), list(values))
-        found: list[tuple[Any, ...]] = told.fetchall()
+        found: list[tuple[Any, ...]] = self._asked(sql, *values).fetchall()
         return found

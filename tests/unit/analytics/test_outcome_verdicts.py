@@ -39,6 +39,11 @@ def verdict(
         ("P" * 8 + "F" * 4 + "P" * 8, "stable"),  # broken and mended
         ("PFPFFPFPPFFPFFF", "flaky"),  # three failures in a row are usual for this one
         ("P" * 40 + "F" + "P" * 40, "unknown"),
+        ("PF", "unknown"),  # it did not pass again: nothing says that it is flaky
+        ("F", "unknown"),
+        ("F" * 3, "broken"),  # never passed
+        ("P" * 4 + "F", "unknown"),
+        ("P" * 11 + "F", "broken"),  # the likeliest by far, after so many passes
         ("SSS", "unknown"),
         ("???", "unknown"),
     ],
@@ -70,6 +75,12 @@ def test_figures() -> None:
 def test_an_outage_is_not_held_against_a_test() -> None:
     told = verdict("P" * 30 + "F" + "P" * 30 + "FF", void={30, 61, 62})
     assert (told.status, told.ignored, told.failed_runs) == ("stable", 3, 0)
+
+
+def test_the_last_good_run_is_one_that_counts_and_passed() -> None:
+    since = verdict("P" * 40 + "SPF" + "FFF", void={41}).since
+    assert since is not None
+    assert since.after == 39
 
 
 def test_where_it_broke_is_told() -> None:

@@ -1,43 +1,68 @@
-"""The status of a test: what counts as flaky, broken, stable, unknown."""
+"""The status of a test, with the figures beside it."""
 
 from __future__ import annotations
 
 import pytest
 
+from testlytics_analytics.evidence import Tried
+from testlytics_analytics.histories import History, Run
 from testlytics_analytics.interval import wilson
-from testlytics_analytics.status import StatusOptions, judge
+from testlytics_analytics.outcome_verdicts import VerdictOptions
+from testlytics_analytics.status import Judged, judge
 from tests.factories import judged, series
 
 
-def status_of(letters: str, *, runs_per_commit: int = 1) -> str:
-    row = judged(series("t", letters, runs_per_commit=runs_per_commit))[0]
-    return row.status
+def row_of(letters: str, *, runs_per_commit: int = 1) -> Judged:
+    [row] = judged(series("t", letters, runs_per_commit=runs_per_commit))
+    return row
 
 
-@pytest.mark.parametrize(
-    ("letters", "expected"),
-    [
-        ("P" * 12, "stable"),
-        ("P" * 9, "unknown"),  # too few runs to say that it never fails
-        ("P" * 17 + "F" * 8, "broken"),
-        ("F" * 3, "broken"),  # never passed
-        ("F" * 2, "unknown"),
-        ("P" * 11 + "F", "unknown"),  # a first failure: nobody knows yet
-        ("PPFPPPPLPP", "flaky"),  # one retry that passed is proof
-        ("PFPPFPPFPPFP", "flaky"),  # by history alone
-        ("P" * 8 + "F" * 4 + "P" * 8, "stable"),  # broken and mended: two flips, no flake
-        ("PFPFFPFPPFFPFFF", "flaky"),  # three failures in a row are usual for this one
-        ("SSS", "unknown"),
-        ("???", "unknown"),
-    ],
-)
-def test_status_follows_the_history(letters: str, expected: str) -> None:
-    assert status_of(letters) == expected
+def test_the_verdict_of_the_model_is_told() -> None:
+    row = row_of("PPFPPPPLPP")
+    assert (row.status, row.grade) == ("flaky", "proven")
+    low, rate, high = row.flake_rate_low, row.flake_rate, row.flake_rate_high
+    assert low is not None
+    assert rate is not None
+    assert high is not None
+    assert 0 < low < 0.1 < rate < 0.3 < high < 0.7
+    assert (row.p_flaky or 0) > 0.99
+    assert (row.p_relevant or 0) > 0.99
+    assert (row.p_broken or 0) < 0.01
+    assert row.broken_run is None
 
 
-def test_pass_and_fail_on_the_same_sources_is_proof_across_runs() -> None:
-    assert status_of("PPPPFPPP", runs_per_commit=2) == "flaky"
-    assert status_of("PPPPFFPP", runs_per_commit=2) == "unknown"
+def test_a_first_failure_has_its_probability() -> None:
+    late, early = row_of("P" * 30 + "F"), row_of("P" * 4 + "F")
+    assert (late.status, early.status) == ("broken", "unknown")
+    assert late.p_broken is not None
+    assert early.p_broken is not None
+    assert 0.7 < late.p_broken < 0.95
+    assert 0.3 < early.p_broken < 0.6
+
+
+def test_where_it_broke_is_told_in_commits() -> None:
+    row = row_of("P" * 12 + "F" * 6, runs_per_commit=2)
+    assert (row.broken_run, row.broken_commit) == ("run-12", "c6")
+    assert (row.last_good_commit, row.broken_first_commit, row.broken_last_commit) == (
+        "c5",
+        "c6",
+        "c6",
+    )
+    assert row_of("FFFF").last_good_commit is None
+
+
+def test_nothing_broke_where_the_newest_run_passed() -> None:
+    row = row_of("P" * 12 + "F" * 6 + "P" * 6)
+    assert (row.broken_run, row.broken_first_commit, row.last_good_commit) == (None,) * 3
+
+
+def test_runs_that_do_not_count_are_counted() -> None:
+    tests = [Tried(History("p", "t", "", range(14), "P" * 12 + "FF"))]
+    runs = [Run(f"r{step}", None, None) for step in range(14)]
+    [row] = judge(tests, runs, void={12, 13}).rows
+    assert (row.status, row.ignored, row.runs, row.failed) == ("stable", 2, 14, 2)
+    assert row.failing_streak == 2
+    assert row.broken_run is None
 
 
 def test_unknown_sources_prove_nothing() -> None:
@@ -64,8 +89,9 @@ def test_the_reference_rule_stays_as_it_is_defined() -> None:
 
 
 def test_rate_is_null_without_runs() -> None:
-    row = judged(series("t", "SS?"))[0]
+    row = row_of("SS?")
     assert (row.runs, row.skipped) == (0, 2)
+    assert (row.flake_rate, row.p_flaky, row.p_broken, row.p_relevant) == (None,) * 4
     assert (row.failure_rate, row.low, row.high, row.last_verdict) == (None, None, None, None)
 
 
@@ -99,9 +125,9 @@ def test_order_of_histories_changes_nothing() -> None:
 
 
 def test_empty_input_gives_empty_output() -> None:
-    assert judge([], []) == []
+    assert judge([], []) == ([], 0)
 
 
 def test_constants_can_be_changed() -> None:
-    told = judged(series("t", "P" * 5), options=StatusOptions(settled=5))
+    told = judged(series("t", "P" * 5), options=VerdictOptions(settled=5))
     assert [one.status for one in told] == ["stable"]

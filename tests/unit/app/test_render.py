@@ -17,13 +17,13 @@ from testlytics.report.sections import (
     broken_section,
     flaky_section,
     percent,
-    regression_section,
     seconds,
     speed_section,
 )
-from testlytics_analytics import duration
+from testlytics.report.slowdowns import regression_section
+from testlytics_analytics.status import Judgement
 from testlytics_collector.store.speeds import Speeds
-from tests.factories import frame, judged, series
+from tests.factories import judged, series
 
 SERIES = (
     series("tests/test_a.py::test_race[1]", "PLPPFPPPPPPP"),
@@ -35,6 +35,21 @@ TIMED = [
     | {"variance_s2": 0.0, "total_s": 9 * s, "newest_s": s}
     for test, s in (("tests/test_c.py::test_slow", 0.5), ("tests/test_a.py::test_race[1]", 0.1))
 ]
+SLOWER = {
+    "project": "p",
+    "test_id": "tests/test_c.py::test_slow",
+    "variant": "",
+    "baseline_s": 0.1,
+    "baseline_runs": 20,
+    "current_s": 0.5,
+    "newest_s": 0.6,
+    "ratio": 5.0,
+    "score": 7.5,
+    "held": 6,
+    "since_run": "r11",
+    "since_commit": "c11",
+    "beyond_factor": True,
+}
 
 
 def whole() -> Report:
@@ -43,11 +58,11 @@ def whole() -> Report:
         {"runs": 12},
         ["3 tests"],
         [
-            flaky_section(told),
+            flaky_section(Judgement(told, 0)),
             broken_section(told),
             speed_section(Speeds(TIMED, 2), slowest=True, sort="p95"),
             speed_section(Speeds(TIMED[::-1], 2), slowest=False, sort="median"),
-            regression_section(duration.slower(frame(*SERIES)), 3, 10),
+            regression_section([SLOWER], 1, "No test got slower."),
         ],
     )
 
@@ -63,8 +78,11 @@ def test_sections_name_the_right_tests() -> None:
 
 def test_table() -> None:
     told = as_table(whole(), width=80, colour=False)
-    assert "   17 %     5 % - 45 %    12  1 run failed and passed; both on 1 commit" in told
-    assert "  100 ms  500 ms   5.00  1 run  c11" in told
+    assert "  flake rate  95 % interval  runs  evidence\n" in told
+    assert "        16 %     2 % - 43 %    12  proven: 1 run failed and passed\n" in told
+    assert "  broken  failed runs  since  last good  test\n" in told
+    assert "    97 %            3  c9     c8         tests/test_b.py::test_gone\n" in told
+    assert "  100 ms  500 ms   5.00  6 runs  c11" in told
 
 
 def test_json_holds_whole_rows_under_their_lists() -> None:
@@ -87,10 +105,35 @@ def test_csv_of_the_summary() -> None:
 
 
 def test_empty_lists_say_so() -> None:
-    report = Report({}, [], [flaky_section([])])
+    report = Report({}, [], [flaky_section(Judgement([], 0))])
     assert "No flaky tests." in as_table(report, width=80, colour=False)
     assert "No flaky tests." in as_markdown(report)
     assert as_csv(report) == ""
+
+
+def test_what_is_undecided_is_told_with_its_probability() -> None:
+    tests = [series(f"t{n}[<b>]\x1b", "PPPPF", variant="os=a" * (n == 0)) for n in range(7)]
+    report = Report({}, [], [broken_section(judged(*tests))])
+    assert report.sections[0].rows == []
+    told = as_table(report, width=80, colour=False).splitlines()
+    assert told[:3] == [
+        "Broken tests (0)",
+        "  No broken tests.",
+        "  Too early to say, broken with 53 %: t0[<b>]\\x1b (os=a)",
+    ]
+    assert max(map(len, as_table(report, width=40, colour=False).splitlines())) <= 40
+    assert told[-1].endswith("too early to say.")
+    marked = as_markdown(report)
+    assert "t1[&#60;b&#62;]&#92;x1b" in marked
+    assert "... and 2 more for which it is too early to say." in marked
+
+
+def test_a_break_between_two_commits_names_both() -> None:
+    row = judged(series("t", "P" * 9 + "FPFFF"))[0]._replace(status="broken")
+    wide = row._replace(broken_first_commit="a" * 40, broken_last_commit="b" * 40, p_broken=1.0)
+    told = as_table(Report({}, [], [broken_section([wide])]), width=80, colour=False)
+    assert "aaaaaaaa..bbbbbbbb" in told
+    assert "99.9 %" in told
 
 
 def test_cut_lists_say_how_many_are_missing() -> None:
@@ -110,7 +153,7 @@ def test_projects_and_variants_are_shown_where_they_tell_rows_apart() -> None:
 @given(st.text(min_size=1), st.integers(40, 120))
 def test_a_table_never_loses_a_sign_of_a_name_nor_leaves_its_width(name: str, width: int) -> None:
     rows = judged(series(name, "PLP"))
-    told = as_table(Report({}, [], [flaky_section(rows)]), width=width, colour=False)
+    told = as_table(Report({}, [], [flaky_section(Judgement(rows, 0))]), width=width, colour=False)
     body = told.splitlines()[2:]
     assert visible(name).replace(" ", "") in "".join("".join(body).split())
     assert all(line.isprintable() for line in told.splitlines())
@@ -120,8 +163,8 @@ def test_a_table_never_loses_a_sign_of_a_name_nor_leaves_its_width(name: str, wi
 @given(st.text(min_size=1))
 def test_markdown_never_gains_a_cell_or_markup(name: str) -> None:
     rows = judged(series(name, "PLP"))
-    told = as_markdown(Report({}, [], [flaky_section(rows)]))
-    row = next(line for line in told.splitlines() if line.startswith("| 33"))
+    told = as_markdown(Report({}, [], [flaky_section(Judgement(rows, 0))]))
+    row = next(line for line in told.splitlines() if " % - " in line)
     assert row.count("|") == 6
     assert not set("<>`") & set(row)
     assert len(told.splitlines()) == 9

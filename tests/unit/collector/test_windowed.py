@@ -7,12 +7,14 @@ import statistics
 from pathlib import Path
 
 import duckdb
+import numpy as np
 import pytest
 
 from testlytics_collector.ingest import ingest
 from testlytics_collector.store.reader import Window
 from testlytics_collector.store.store import open_store
-from tests.factories import history
+from testlytics_collector.store.windowed import SuiteRun
+from tests.factories import attempt, history, run_file
 
 LETTERS = {
     "a.py::steady": "P" * 14,
@@ -43,10 +45,47 @@ def test_histories_are_those_of_tests_that_failed(store: Path) -> None:
         with opened.window(Window()) as asked:
             told = {row[1]: row for row in asked.histories()}
         with opened.window(Window(last=3)) as asked:
-            late = {row[1]: row[3:] for row in asked.histories()}
+            late = {row[1]: row[3:5] for row in asked.histories()}
     assert set(told) == {"b.py::flaky", "b.py::broken"}
-    assert told["b.py::flaky"][3:] == (list(range(14)), LETTERS["b.py::flaky"])
+    assert told["b.py::flaky"][3:5] == (list(range(14)), LETTERS["b.py::flaky"])
     assert late == {"b.py::broken": ([0, 1, 2], "FFF")}
+
+
+def test_how_often_each_failing_run_was_tried(tmp_path: Path) -> None:
+    rows = [
+        [attempt("t", "failed"), attempt("t", "failed", attempt=2), attempt("t", attempt=3)],
+        [attempt("t"), attempt("u")],
+        [attempt("t", "errored"), attempt("u", "skipped"), attempt("v", "interrupted")],
+        [attempt("t", "failed"), attempt("new"), attempt("u", "failed")],
+    ]
+    files = [run_file(tmp_path / f"{n}.jsonl", some, n) for n, some in enumerate(rows)]
+    with open_store(tmp_path / "h.duckdb", write=True) as opened:
+        ingest([str(path) for path in files], opened)
+        with opened.window(Window()) as asked:
+            told = {one.test_id: one for one in asked.histories()}
+            suites = asked.suites()
+        with opened.window(Window(aliases=(("u", "t"),))) as asked:
+            [renamed] = asked.histories()
+            renamed_suites = asked.suites()
+        with opened.window(Window(variant={"os": "none"})) as asked:
+            assert (asked.histories(), asked.suites()) == ([], [SuiteRun(0, 0)] * 4)
+    assert told["t"].verdicts == "LPFF"
+    assert told["t"].tries == [(1, 2), (0, 1), (0, 1)]
+    assert told["u"].tries == [(0, 1)]
+    assert suites == [SuiteRun(1, 1), SuiteRun(0, 2), SuiteRun(1, 1), SuiteRun(2, 3)]
+    assert (renamed.verdicts, renamed.tries) == ("LPFF", [(1, 2), (0, 1), (0, 2)])
+    assert [suite.failing for suite in renamed_suites] == [1, 0, 1, 1]
+
+
+def test_runs_that_do_not_count_make_no_test_stable(store: Path) -> None:
+    with open_store(store) as opened, opened.window(Window()) as asked:
+        asked.histories()
+        calm = asked.calm(10, void={0, 13, 5, 6})
+    # Ten runs of the usual tests are left, six of the young one.
+    assert (calm.tests, calm.settled, calm.unsettled) == (45, 41, 2)
+    with open_store(store) as opened, opened.window(Window()) as asked:
+        asked.histories()
+        assert asked.calm(11, void={0, 13, 5, 6}).settled == 0
 
 
 @pytest.mark.parametrize("settled", [1, 9, 10, 14])
@@ -107,21 +146,30 @@ def test_the_summary_agrees_with_the_standard_library(store: Path) -> None:
         assert row["p95_s"] == pytest.approx(cut)
 
 
-@pytest.mark.parametrize(("newest", "found"), [(0.1, False), (0.119, False), (0.121, True)])
-@pytest.mark.parametrize("runs", [11, 14, 130])
-def test_who_may_be_slower_is_let_through(
-    tmp_path: Path, newest: float, runs: int, *, found: bool
-) -> None:
-    letters = {"t": "P" * runs, "u": "P" * runs, "young": "S" * (runs - 10) + "P" * 10}
-    durations = {"t": [0.1] * (runs - 1) + [newest], "young": [0.1] * (runs - 1) + [9]}
+def test_durations_as_a_matrix(tmp_path: Path) -> None:
     store = tmp_path / "h.duckdb"
+    letters = {"a": "PPPP", "b": "PFPS", "c": "FFFF"}
     with open_store(store, write=True) as opened:
-        ingest([str(path) for path in history(tmp_path, letters, durations)], opened)
+        ingest([str(path) for path in history(tmp_path, letters)], opened)
         with opened.window(Window()) as asked:
-            frame, series = asked.slower(factor=1.2, samples=10)
-        whole = opened.verdicts(Window())
-    assert series == 2
-    let_through = set(frame["test_id"])
-    assert let_through == ({"t", "u"} if runs > 101 else {"t"} if found else set())
-    kept = whole.filter(whole["test_id"].is_in(list(let_through)))
-    assert frame.select(whole.columns).sort(whole.columns).equals(kept.sort(whole.columns))
+            [told] = asked.durations(150)
+            names = asked.names([int(key) for key in told.tests])
+            [newest] = asked.durations(2)
+    assert [names[int(key)] for key in told.tests] == ["a", "b"]
+    assert told.steps.tolist() == [0, 1, 2, 3]
+    assert np.isfinite(told.seconds).tolist() == [[True] * 4, [True, False, True, False]]
+    assert newest.steps.tolist() == [2, 3]
+    assert newest.seconds.tolist()[0] == told.seconds[:, 2:].tolist()[0]
+
+
+def test_the_last_passed_attempt_of_a_run_stands(tmp_path: Path) -> None:
+    rows = [
+        attempt("a", "passed", attempt=number, call_us=number * 100_000) for number in (1, 2, 3)
+    ]
+    with open_store(tmp_path / "h.duckdb", write=True) as opened:
+        ingest([str(run_file(tmp_path / "r.jsonl", [*rows, attempt("b", "passed")], 1))], opened)
+        with opened.window(Window()) as asked:
+            [told] = asked.durations(150)
+    with duckdb.connect(str(tmp_path / "h.duckdb"), read_only=True) as connection:
+        expected = connection.execute("select duration_s from verdicts order by test_id").fetchall()
+    assert told.seconds[:, 0].tolist() == pytest.approx([value for (value,) in expected])

@@ -1,0 +1,215 @@
+"""Slowdowns in durations whose truth is known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from testlytics_analytics.durations.robust import column_medians, row_medians, row_spreads
+from testlytics_analytics.durations.run_factor import steady
+from testlytics_analytics.durations.slowdowns import Slowdown, SlowdownOptions, slowdowns
+
+Values = npt.NDArray[np.float32]
+TESTS, RUNS = 60, 100
+
+
+def suite(
+    seed: int = 1,
+    *,
+    tests: int = TESTS,
+    runs: int = RUNS,
+    noise: float = 0.05,
+    machine: float = 0.2,
+) -> Values:
+    """Tests of about a second on a machine that is now fast, now slow."""
+    rng = np.random.default_rng(seed)
+    level = rng.normal(0, 0.5, (tests, 1))
+    reaction = rng.uniform(0.6, 1.4, (tests, 1))
+    values = level + reaction * rng.normal(0, machine, runs) + rng.normal(0, noise, (tests, runs))
+    return values.astype(np.float32)
+
+
+def only(values: Values, options: SlowdownOptions | None = None) -> Slowdown:
+    [found] = slowdowns(values, options).found
+    return found
+
+
+def test_a_lasting_step_is_found_with_its_size_and_place() -> None:
+    values = suite()
+    before = float(np.exp(np.median(values[7, :80])))
+    values[7, 80:] += np.float32(np.log(1.3))
+    found = only(values)
+    assert found.row == 7
+    assert abs(found.start - 80) <= 2
+    assert found.runs == RUNS - found.start
+    assert found.before_runs == found.start
+    assert found.ratio == pytest.approx(1.3, rel=0.06)
+    assert found.before_s == pytest.approx(before, rel=0.15)
+    assert found.after_s == pytest.approx(found.before_s * found.ratio)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_noisy_machine_makes_no_slow_test(seed: int) -> None:
+    told = slowdowns(suite(seed, machine=0.5))
+    assert told.found == []
+    assert told.judged == TESTS
+    assert told.false_share is None
+
+
+def test_a_machine_that_becomes_slower_is_told_as_the_run_factor() -> None:
+    values = suite(machine=0.02)
+    values[:, 70:] += np.float32(np.log(1.5))
+    told = slowdowns(values)
+    assert told.found == []
+    assert np.median(told.factor[70:]) / np.median(told.factor[:70]) == pytest.approx(1.5, rel=0.05)
+
+
+def test_a_test_is_found_in_spite_of_a_slower_machine() -> None:
+    values = suite(machine=0.02)
+    values[:, 60:] += np.float32(np.log(1.5))
+    values[3, 80:] += np.float32(np.log(1.4))
+    assert only(values).row == 3
+
+
+def test_a_second_way_of_being_slow_is_no_slow_test() -> None:
+    values = suite(machine=0.1)
+    disk = np.random.default_rng(9).normal(0, 0.3, RUNS)
+    disk[85:] += 0.6
+    values[: TESTS // 3] += disk.astype(np.float32)
+    told = steady(values)
+    assert told.further >= 1
+    assert slowdowns(values).found == []
+
+
+def test_one_slow_run_is_none() -> None:
+    values = suite()
+    values[5, -1] += 3
+    values[6, -3:] += 3
+    assert slowdowns(values).found == []
+
+
+def test_the_newest_runs_are_enough_after_four() -> None:
+    values = suite()
+    values[5, -6:] += 1
+    assert only(values).row == 5
+
+
+def test_a_young_suite_is_judged_from_ten_runs_on() -> None:
+    values = suite(runs=14)
+    values[5, 8:] += 1
+    assert only(values).row == 5
+    assert slowdowns(values[:, :9]).judged == 0
+    assert slowdowns(values[:, :10]).judged == TESTS
+
+
+def test_faster_tests_are_decoys() -> None:
+    values = suite()
+    values[5, 80:] += 1
+    values[6, 70:] -= 1
+    values[7, 70:] -= 1
+    told = slowdowns(values)
+    assert [one.row for one in told.found] == [5]
+    assert told.decoys == 2
+    assert told.false_share == 1.0
+
+
+@pytest.mark.parametrize(
+    ("options", "number"),
+    [
+        (SlowdownOptions(), 1),
+        (SlowdownOptions(ratio=2.0), 0),
+        (SlowdownOptions(floor_s=1e6), 0),
+        (SlowdownOptions(threshold=99), 0),
+        (SlowdownOptions(runs=12), 0),
+    ],
+)
+def test_floors(options: SlowdownOptions, number: int) -> None:
+    values = suite()
+    values[5, 70:] += np.float32(np.log(1.5))
+    assert len(slowdowns(values, options).found) == number
+
+
+def test_two_milliseconds_do_not_matter() -> None:
+    values = suite()
+    values[5] += np.float32(np.log(0.002)) - np.median(values[5])
+    values[5, 70:] += np.float32(np.log(2))
+    assert slowdowns(values).found == []
+    assert only(values, SlowdownOptions(floor_s=0)).row == 5
+
+
+def test_holes_change_nothing_that_matters() -> None:
+    values = suite()
+    values[7, 70:] += np.float32(np.log(1.5))
+    holes = np.random.default_rng(3).random(values.shape) < 0.3
+    values[holes] = np.nan
+    values[11] = np.nan
+    told = slowdowns(values)
+    assert [one.row for one in told.found] == [7]
+    assert told.found[0].runs == int(np.isfinite(values[7, told.found[0].start :]).sum())
+    assert told.judged == TESTS - 1
+
+
+def test_a_test_that_is_gone_from_the_newest_runs_is_judged_by_its_own() -> None:
+    values = suite()
+    values[7, 60:] += np.float32(np.log(1.5))
+    values[7, 90:] = np.nan
+    assert only(values).row == 7
+
+
+def test_ticks_of_the_timer_are_no_slowdowns() -> None:
+    values = suite(noise=0.1) + np.float32(np.log(0.03))
+    ticks = np.maximum(np.round(np.exp(values) / 0.01), 1) * 0.01
+    assert slowdowns(np.log(ticks).astype(np.float32)).found == []
+
+
+@pytest.mark.parametrize("shape", [(0, 0), (0, 5), (5, 0), (1, 1), (3, 2), (1, 30)])
+def test_next_to_nothing(shape: tuple[int, int]) -> None:
+    told = slowdowns(np.zeros(shape, np.float32))
+    assert told.found == []
+    assert len(told.factor) == shape[1]
+
+
+def test_few_tests_have_no_run_factor() -> None:
+    told = steady(suite(tests=9))
+    assert not told.factor.any()
+    assert (told.sensitivity == 1).all()
+
+
+def test_sensitivities_are_found() -> None:
+    rng = np.random.default_rng(4)
+    reaction = rng.uniform(0.5, 1.5, (200, 1))
+    values = reaction * rng.normal(0, 0.3, RUNS) + rng.normal(0, 0.03, (200, RUNS))
+    told = steady(values.astype(np.float32))
+    fitted = told.sensitivity / np.median(told.sensitivity)
+    assert np.corrcoef(fitted, reaction[:, 0])[0, 1] > 0.98
+    assert told.residuals.std() < 0.04
+
+
+def test_a_noisy_value_beside_a_jump_of_the_fleet_does_not_decide() -> None:
+    values = suite(machine=0.005, noise=0.01)
+    values[:, 50:] += np.linspace(0.1, 0.3, TESTS, dtype=np.float32)[:, None]
+    values[20, 50] += 1
+    values[21, 49] -= 1
+    assert slowdowns(values).found == []
+
+
+def test_medians_leave_out_what_is_not_there() -> None:
+    hole = np.nan
+    rows = np.array([[3, 1, hole, 2], [hole, 4, 1, hole], [hole] * 4], np.float32)
+    assert row_medians(rows)[:2, 0].tolist() == [2, 2.5]
+    assert np.isnan(row_medians(rows)[2, 0])
+    assert column_medians(rows)[:3].tolist() == [3, 2.5, 1]
+    assert row_spreads(rows, least=0.5)[2, 0] == pytest.approx(0.5)
+
+
+def test_options_reach_the_scan() -> None:
+    values = suite()
+    values[5, -6:] += 1
+    options = SlowdownOptions()
+    longer = replace(options, scan=replace(options.scan, shortest=7))
+    assert only(values, options).row == 5
+    assert [one.row for one in slowdowns(values, longer).found] in ([], [5])
+    assert slowdowns(values, replace(options, scan=replace(options.scan, before=97))).found == []
