@@ -1,3 +1,6 @@
+# Our matrices are small: threads for them wait for each other longer than they work.
+export OPENBLAS_NUM_THREADS ?= 1
+
 ##@ Test it
 
 .PHONY: test
@@ -60,6 +63,11 @@ bench-plugin: $(VENV)/bench/ready ## What the plugin costs, beside others that r
 scale: $(VENV)/scale/ready ## The store on 100 million results, beside what one would use instead (ONLY=part FOLDER=kept)
 	@$(PY) -m scripts.bench_scale --peers $(VENV)/scale/bin/python $(if $(ONLY),--only $(ONLY)) \
 	  $(if $(FOLDER),--folder '$(FOLDER)') $(if $(SEPARATELY),--separately $(SEPARATELY)) $(if $(UPDATE),--update)
+
+.PHONY: accuracy
+accuracy: $(VENV)/ready ## How often verdicts are wrong, beside the rules of others (ONLY=part SEEDS=n)
+	@$(PY) -m scripts.accuracy $(if $(ONLY),--only $(ONLY)) \
+	  $(if $(SEEDS),--seeds $(SEEDS)) $(if $(UPDATE),--update)
 
 .PHONY: bench-concurrency
 bench-concurrency: $(VENV)/ready ## Eight processes that ingest into one store at once

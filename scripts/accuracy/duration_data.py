@@ -40,8 +40,8 @@ def real_noise(name: str, *, coverage: float = 0.6) -> Values:
         rows = rows.filter(pl.col("failed") == 0).rename({"test": "series", "build": "run"})
         rows = rows.unique(["series", "run"], keep="last", maintain_order=True)
     matrix = rows.pivot(on="series", index="run", values="seconds").sort("run").drop("run")
-    values = np.log(matrix.to_numpy().T.astype(np.float32))
-    values[~np.isfinite(values)] = np.nan
+    seconds = matrix.to_numpy().T.astype(np.float32)
+    values = np.log(np.where(seconds > 0, seconds, np.float32(np.nan)))
     kept = values[np.isfinite(values).mean(axis=1) >= coverage]
     return np.array([_without_shifts(row) for row in kept], np.float32)
 

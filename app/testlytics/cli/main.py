@@ -65,6 +65,8 @@ def run() -> NoReturn:
     All files are closed by then. To take every module apart as well, as the interpreter does at its
     end, takes as long as many a command.
     """
+    # Our matrices are small: threads for them wait for each other longer than they work.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         main()
     except SystemExit as ended:
