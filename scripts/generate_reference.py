@@ -14,6 +14,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from testlytics_analytics.durations.run_factor import FactorOptions
+from testlytics_analytics.durations.shift_scan import ScanOptions
+from testlytics_analytics.durations.slowdowns import SlowdownOptions
 from testlytics_analytics.evidence import outages, systemic_runs
 from testlytics_analytics.outcome_changes import broken_since
 from testlytics_analytics.outcome_priors import Priors
@@ -24,7 +27,11 @@ from testlytics_collector.store import derived, schema
 DOCS = Path(__file__).parent.parent / "docs"
 REFERENCE = DOCS / "reference"
 VERDICTS = DOCS / "explanation" / "verdicts.md"
-CONSTANTS = (VerdictOptions, Priors, systemic_runs, outages, broken_since, SimpleRule)
+SLOWDOWNS = DOCS / "explanation" / "slowdowns.md"
+CONSTANTS: dict[Path, tuple[Callable[..., object], ...]] = {
+    VERDICTS: (VerdictOptions, Priors, systemic_runs, outages, broken_since, SimpleRule),
+    SLOWDOWNS: (SlowdownOptions, FactorOptions, ScanOptions),
+}
 BEGIN = (
     "<!-- Constants, made by scripts/generate_reference.py; change the code, run make docs. -->\n"
 )
@@ -114,10 +121,10 @@ def _shown(value: object) -> str:
     return f"{value:g}" if isinstance(value, int | float) else str(value)
 
 
-def constants() -> str:
+def constants(page: Path) -> str:
     """Return the tables of the constants of the verdicts."""
     blocks = []
-    for held in CONSTANTS:
+    for held in CONSTANTS[page]:
         meanings = _meanings(held)
         rows = [
             f"| `{name}` | {_shown(one.default)} | {meanings[name]} |"
@@ -138,11 +145,11 @@ def constants() -> str:
     return "\n\n".join(blocks)
 
 
-def verdicts_page() -> str:
-    """Return the page of the verdicts, with its constants as they are."""
-    before, _, rest = VERDICTS.read_text(encoding="utf-8").partition(BEGIN)
+def page_with_constants(page: Path) -> str:
+    """Return a page on verdicts, with its constants as they are."""
+    before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
     _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n{constants()}\n\n{END}{after}"
+    return f"{before}{BEGIN}\n{constants(page)}\n\n{END}{after}"
 
 
 def main() -> int:
@@ -154,7 +161,7 @@ def main() -> int:
     pages = {
         REFERENCE / "cli.md": command_page(),
         REFERENCE / "store-schema.md": schema_page(),
-        VERDICTS: verdicts_page(),
+        **{page: page_with_constants(page) for page in CONSTANTS},
     }
     for path, text in pages.items():
         if path.exists() and path.read_text(encoding="utf-8") == text:

@@ -175,19 +175,22 @@ def is_surely_flaky(tried: Tried, order: RunOrder) -> bool:
 
     It failed once and then passed in one run, with two runs on either side in which it only passed:
     no breakage explains that. In a long history, where a single flake is too rare for a name, it
-    did so twice. One run on either side is enough where it did so three times. And none of its
-    newest three runs failed.
+    did so twice. And none of its newest three runs failed. Where it did so three times one run on
+    either side is enough, and that the newest one passed and at most one of five before failed.
     """
     verdicts = counted(tried.history, order) if order.void else tried.history.verdicts
     letters = verdicts.translate(_UNTOLD)
     return (
         (
             letters.count(PASSED + FLAKY + PASSED) >= _OFTEN
-            or letters.count(_PROOF) >= (1 if len(letters) <= _SHORT else 2)
+            and letters.endswith(PASSED)
+            and letters[-2 * _RECENT :].count(FAILED) < 2
         )
-        and FAILED not in letters[-_RECENT:]
-        and max([fails for passes, fails in tried.tries if passes], default=1) == 1
-    )
+        or (
+            letters.count(_PROOF) >= (1 if len(letters) <= _SHORT else 2)
+            and FAILED not in letters[-_RECENT:]
+        )
+    ) and max([fails for passes, fails in tried.tries if passes], default=1) == 1
 
 
 def _share(tried: Tried) -> float:

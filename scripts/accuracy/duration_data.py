@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
 
 Values = npt.NDArray[np.float32]
 Rng = np.random.Generator
+_NORMAL = NormalDist()
 FOLDER = Path(__file__).resolve().parents[2] / "tests" / "data" / "series"
 
 
@@ -47,7 +49,7 @@ def real_noise(name: str, *, coverage: float = 0.6) -> Values:
 
 
 def _without_shifts(row: Values) -> Values:
-    """Take out a series' levels, found by binary segmentation on ranks; its median stays."""
+    """Take out levels, found by binary segmentation on normal scores; the median stays."""
     known = np.isfinite(row)
     values = row[known]
     levels = np.empty_like(values)
@@ -61,12 +63,13 @@ def _segment(values: Values, levels: Values, start: int, end: int, shortest: int
     size = end - start
     part = values[start:end]
     if size >= 2 * shortest:
-        scores = np.argsort(np.argsort(part, kind="stable"), kind="stable") - (size - 1) / 2
+        ranks = np.argsort(np.argsort(part, kind="stable"), kind="stable")
+        scores = np.array([_NORMAL.inv_cdf((rank + 0.5) / size) for rank in ranks.tolist()])
         k = np.arange(shortest, size - shortest + 1)
         sums = np.cumsum(scores)[k - 1]
         apart = np.abs(sums) / np.sqrt((scores * scores).mean() * k * (size - k) / size)
         best = int(apart.argmax())
-        if apart[best] > 5:
+        if apart[best] > 4.5:
             middle = start + int(k[best])
             _segment(values, levels, start, middle)
             _segment(values, levels, middle, end)

@@ -9,7 +9,7 @@ import pytest
 
 from testlytics_analytics.status import Judged
 from tests.command import command
-from tests.factories import history
+from tests.factories import attempt, history, run_file
 
 MANY = [f"m.py::test_{n:02}" for n in range(30)]
 SINCE = ("broken_commit", "broken_first_commit", "broken_last_commit")
@@ -97,7 +97,9 @@ def test_many_tests_that_stay_broken_are_no_outage(tmp_path: Path) -> None:
 
 
 def test_a_cut_list_counts_the_rest(tmp_path: Path) -> None:
-    letters = {name: "P" * n + "LPL" + "P" * (10 + len(MANY) - n) for n, name in enumerate(MANY, 1)}
+    letters = {
+        name: "P" * n + "PLPPPPL" + "P" * (10 + len(MANY) - n) for n, name in enumerate(MANY, 1)
+    }
     whole = told(tmp_path, letters)
     assert len(whole["flaky"]) == whole["summary"]["flaky"] == 30
     out = command("report", "--flaky", "--limit", "2", cwd=tmp_path).out
@@ -105,3 +107,16 @@ def test_a_cut_list_counts_the_rest(tmp_path: Path) -> None:
     assert "... and 28 more; --limit 0 shows all." in out
     markdown = command("report", "--flaky", "--limit", "2", "--format", "markdown", cwd=tmp_path)
     assert "30 flaky" in markdown.out
+
+
+@pytest.mark.parametrize("failures", [1, 3])
+def test_every_attempt_of_a_run_counts(tmp_path: Path, failures: int) -> None:
+    for number in range(12):
+        bad = failures if number in {3, 8} else 0
+        rows = [attempt("t", "failed", attempt=n + 1) for n in range(bad)]
+        run_file(tmp_path / f"{number}.jsonl", [*rows, attempt("t", attempt=bad + 1)], number)
+    command("ingest", ".", cwd=tmp_path)
+    [row] = command("report", "--flaky", "--format", "json", cwd=tmp_path).json["flaky"]
+    assert row["failure_rate"] == 2 / 12
+    # 2 of 14 attempts failed, or 6 of 18.
+    assert row["flake_rate"] == pytest.approx(2 * failures / (12 + 2 * failures), rel=0.25)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from testlytics_analytics.evidence import Tried
+from testlytics_analytics.evidence import RunOrder, Tried, outages
 from testlytics_analytics.histories import History, Run
 from testlytics_analytics.interval import wilson
 from testlytics_analytics.outcome_verdicts import VerdictOptions
-from testlytics_analytics.status import Judged, judge
+from testlytics_analytics.status import Judged, is_surely_flaky, judge
 from tests.factories import judged, series
 
 
@@ -131,3 +131,26 @@ def test_empty_input_gives_empty_output() -> None:
 def test_constants_can_be_changed() -> None:
     told = judged(series("t", "P" * 5), options=VerdictOptions(settled=5))
     assert [one.status for one in told] == ["stable"]
+
+
+@pytest.mark.parametrize(
+    ("letters", "sure"),
+    [
+        ("PPLPP" + "P" * 20, True),
+        ("PPLPP" + "P" * 200, False),  # once in so many runs
+        ("PLP" * 3 + "P" * 200, True),
+        ("PPLPP" + "P" * 20 + "FP", False),  # it may be broken now
+        ("PLP" * 3 + "P" * 20 + "F", False),
+        ("FFFPLPFFFPPP", False),  # a pass of a broken test
+    ],
+)
+def test_what_is_flaky_beyond_doubt(letters: str, *, sure: bool) -> None:
+    steps = range(len(letters))
+    order = RunOrder([Run(str(step), None, None) for step in steps])
+    assert is_surely_flaky(Tried(History("p", "t", "", steps, letters)), order) == sure
+
+
+@pytest.mark.parametrize(("bad", "found"), [(1, {20}), (2, {20, 21}), (3, set())])
+def test_an_outage_is_short(bad: int, found: set[int]) -> None:
+    failing = [0] * 20 + [30] * bad + [0] * 20
+    assert outages(["p"] * len(failing), failing, [100] * len(failing)) == found
