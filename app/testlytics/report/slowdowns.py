@@ -78,12 +78,12 @@ def _rows(
                 "project": durations.project,
                 "test_id": names[int(durations.tests[one.row])],
                 "variant": durations.variant,
-                "baseline_s": one.before_s,
+                "baseline_s": round(one.before_s, 6),
                 "baseline_runs": one.before_runs,
-                "current_s": one.after_s,
+                "current_s": round(one.after_s, 6),
                 "newest_s": newest_s,
-                "ratio": one.ratio,
-                "score": one.score,
+                "ratio": round(one.ratio, 4),
+                "score": round(one.score, 3),
                 "held": one.runs,
                 "since_run": since.run_id,
                 "since_commit": since.commit,
@@ -94,7 +94,7 @@ def _rows(
 
 
 def _newest(values: npt.NDArray[np.float32]) -> float:
-    return next(float(value) for value in reversed(values.tolist()) if not isnan(value))
+    return next(float(round(value, 6)) for value in reversed(values.tolist()) if not isnan(value))
 
 
 def _columns(rows: list[Row]) -> tuple[Column, ...]:
