@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
@@ -10,13 +11,16 @@ BLANK = object()
 """Stands for a line with nothing on it."""
 
 _CHUNK = 1 << 18
+_MARK = os.urandom(8).hex()
+"""Stands between two lines; no file can hold it, so that lines never complete each other."""
+_BETWEEN = f',"{_MARK}",'.encode()
 
 
 def values_of(stream: BinaryIO, longest: int) -> Iterator[tuple[bytes, object]]:
     """Yield each line of JSON Lines and its value; the error where it is none, BLANK for no text.
 
-    Many lines are read as one array, which takes a third less than one by one; where that does not
-    come out even, they are read one by one.
+    Many lines are read as one array, which takes a third less than one by one. Where one value and
+    one mark do not take turns in it, some line is none, and they are read one by one.
 
     Args:
         stream: The lines.
@@ -27,11 +31,12 @@ def values_of(stream: BinaryIO, longest: int) -> Iterator[tuple[bytes, object]]:
             chunk += stream.readline(longest)
         lines = chunk.removesuffix(b"\n").split(b"\n")
         try:
-            values: list[object] = json.loads(b"[" + b",".join(lines) + b"]")
+            values: list[object] = json.loads(b"[" + _BETWEEN.join(lines) + b"]")
         except (ValueError, RecursionError):
             values = []
-        is_even = len(values) == len(lines)
-        yield from zip(lines, values if is_even else map(_value, lines), strict=True)
+        marks = len(lines) - 1
+        takes_turns = len(values) == marks + len(lines) and values[1::2].count(_MARK) == marks
+        yield from zip(lines, values[::2] if takes_turns else map(_value, lines), strict=True)
 
 
 def _value(line: bytes) -> object:

@@ -164,6 +164,14 @@ def test_wrong_input_is_refused_or_read_never_an_accident(data: bytes, words: st
         assert read(data)[0].counts.attempts == 1
 
 
+def test_lines_that_only_complete_each_other_are_refused() -> None:
+    # One value over two lines, and two values on a third: as many values as lines.
+    data = lines(header()) + b'{"type": "note", "of": [1\n2]}\n{"type": "a"},{"type": "b"}\n'
+    error = refusal(data + lines(attempt(), end(1)))
+    assert error.line == 2
+    assert "Not a JSON object" in error.message
+
+
 def test_newer_major_version_is_refused_with_the_remedy() -> None:
     error = refusal(lines(header(schema_version="2.0")))
     assert "schema 2.0" in error.message
