@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
@@ -153,17 +152,3 @@ def tables(*, seeds: int, small: bool) -> list[Table]:
     rows += calm(count, tests)
     note = "FA: false alarms per 1,000 tests and 100 runs."
     return [Table("Weak spots of judging durations", ["suite", "false", "found"], rows, note)]
-
-
-def main() -> None:
-    """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--small", action="store_true", help="a fraction of it, in a minute")
-    given = parser.parse_args()
-    for table in tables(seeds=given.seeds, small=given.small):
-        print(table.markdown(), end="\n\n")
-
-
-if __name__ == "__main__":
-    main()

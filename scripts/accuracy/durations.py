@@ -6,7 +6,6 @@ another order, steps are put in. Every rule judges after each run what is known 
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -178,17 +177,3 @@ def tables(*, seeds: int, small: bool) -> list[Table]:
         ]
         out.append(as_table(title, "", compare(made, steps, 23), steps))
     return out
-
-
-def main() -> None:
-    """Print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--small", action="store_true", help="a fraction of it, in a minute")
-    given = parser.parse_args()
-    for table in tables(seeds=given.seeds, small=given.small):
-        print(table.markdown(), end="\n\n")
-
-
-if __name__ == "__main__":
-    main()

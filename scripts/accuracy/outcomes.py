@@ -6,7 +6,6 @@ short ones. The seeds are others than those that the defaults were chosen on.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping
 from dataclasses import replace
 from statistics import median
@@ -182,17 +181,3 @@ def _first(kind: str, figures: Figures, note: str) -> Table:
         "really broken? All streaks of all tests count.",
         missed,
     )
-
-
-def main() -> None:
-    """Print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--small", action="store_true", help="a fraction of it, in a minute")
-    given = parser.parse_args()
-    for table in tables(seeds=given.seeds, small=given.small):
-        print(table.markdown(), end="\n\n")
-
-
-if __name__ == "__main__":
-    main()

@@ -16,23 +16,10 @@ from testlytics_collector.errors import StoreError
 from testlytics_collector.ingest import Status
 from testlytics_collector.store.lock import hold
 from testlytics_collector.store.store import open_store
+from tests.chaos.script import chaos
 from tests.factories import history
 
 pytestmark = pytest.mark.chaos
-ROOT = Path(__file__).parent.parent.parent
-
-
-def chaos(*arguments: str) -> None:
-    """Run the script in a process of its own: it forks, which a test runner had better not."""
-    done = subprocess.run(
-        [sys.executable, "-m", "scripts.chaos_store", *arguments],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=110,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_no_kill_loses_or_tears_an_acknowledged_run() -> None:

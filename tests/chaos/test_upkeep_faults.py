@@ -12,23 +12,10 @@ import pytest
 from testlytics_collector.errors import StoreError
 from testlytics_collector.store.compaction import compact
 from testlytics_collector.store.store import open_store
+from tests.chaos.script import ROOT, chaos
 
 pytestmark = pytest.mark.chaos
-ROOT = Path(__file__).parent.parent.parent
 SCHEMA_1 = ROOT / "tests" / "data" / "store" / "schema-1.sql"
-
-
-def chaos(*arguments: str) -> None:
-    """Run the script in a process of its own: it forks, which a test runner had better not."""
-    done = subprocess.run(
-        [sys.executable, "-m", "scripts.chaos_store", *arguments],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=110,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("work", ["migration", "migration-log", "prune", "compact", "merge"])
