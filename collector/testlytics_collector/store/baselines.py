@@ -1,7 +1,7 @@
 """What a test's duration usually is: kept for the last runs of each project.
 
-A screen: what it lets through is looked at exactly. Runs count in the order of their keys, so that
-what was taken stays until enough new ones have come.
+A guess, from which the slowest tests are found without a look at all of them. Runs count in the
+order of their keys, so that what was taken stays until enough new ones have come.
 """
 
 from __future__ import annotations
@@ -22,15 +22,14 @@ BASELINE_EVERY = 25
 _BASELINE_TESTS = 8_000
 
 TABLES = """
--- Durations of attempts that passed, over the last runs of a project up to its mark. A screen: what
--- it lets through is looked at exactly.
+-- Durations of attempts that passed, over the last runs of a project up to its mark. A guess: what
+-- is told of a test is looked at exactly.
 create table derived.baselines (
     project varchar not null,
     test_key integer not null,
     variant_key integer not null,
     samples integer not null,
     median_us double not null,
-    mad_us double not null,        -- median distance from the median
     p95_us double not null
 );
 
@@ -73,11 +72,11 @@ with chosen as (
     order by run_key desc
     limit $3
 )
-select $1, test_key, variant_key, samples, points[1], mad_us, points[2]
+select $1, test_key, variant_key, samples, points[1], points[2]
 from (
     select a.test_key, u.variant_key, count(*) as samples,
-           -- Both of one sorting: each is half of the work.
-           quantile_cont(a.duration_us, [0.5, 0.95]) as points, mad(a.duration_us) as mad_us
+           -- Both of one sorting, which is most of the work.
+           quantile_cont(a.duration_us, [0.5, 0.95]) as points
     from raw.attempts a
     join raw.uploads u using (upload_key)
     where u.run_key in (select run_key from chosen)

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from testlytics_collector.store import derived, pruned
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Rises by one with every change of the tables or of the meaning of a view.
 
 History:
     1: the first.
     2: notes, commits, and what follows from the facts (schema `derived`).
+    3: baselines without the spread, which nothing read and each refresh paid for.
 """
 
 TABLES = (
@@ -146,7 +147,8 @@ create table raw.commits (commit_id varchar not null, order_us bigint not null);
             pruned.TABLES,
             derived.TABLES,
         )
-    )
+    ),
+    2: "alter table derived.baselines drop column if exists mad_us;",
 }
 """What brings a store of a version to the next."""
 

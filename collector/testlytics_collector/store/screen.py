@@ -17,6 +17,15 @@ Rows = Callable[..., list[tuple[Any, ...]]]
 
 _PASSED = f"a.outcome = {PASSED} and a.duration_us is not null"
 
+_FACTOR_TESTS = 512
+"""A run's factor is taken from so many of its tests …"""
+
+_LEAST_FACTOR_TESTS = 10
+"""… and from no fewer than these …"""
+
+_TRUSTED_US = 100_000
+"""… which take so long, if there are enough of them: shorter ones are mostly ticks."""
+
 _EARLIER = """
 create or replace temp table earlier as
 with placed as (select run_id, position from runs where project = $1),
@@ -44,19 +53,45 @@ group by v.variant_key, v.variant
 order by v.variant
 """
 
-# A median below `edge` is one for which the run took too long: (duration - margin) / factor, and a
-# microsecond more for what rounding does.
-_TAKEN = f"""
-create or replace temp table taken as
+_RAN = f"""
+create or replace temp table ran as
 select a.test_key,
-       arg_max(a.duration_us, (u.run_attempt, u.upload_key, a.attempt)) as us,
-       ceil((us - $3) / $2)::bigint + 1 as edge
+       arg_max(a.duration_us, (u.run_attempt, u.upload_key, a.attempt)) as us
 from raw.attempts a
 join raw.uploads u using (upload_key)
 where a.upload_key in (select unnest($1::integer[])) and {_PASSED}
 group by a.test_key
-having us > $3
 """  # noqa: S608 - constants
+
+# Chosen by what they took, not by key: a store made anew numbers its tests differently.
+_FACTOR = f"""
+with sampled as (
+    select test_key, us
+    from ran
+    where us >= case when (select count_if(us >= $4) from ran) >= $3 then $4 else 1 end
+    qualify rank() over (order by hash(us), us) <= $3
+),
+usual as (
+    select a.test_key, quantile_cont(a.duration_us, 0.5) as us
+    from raw.attempts a
+    join sampled s using (test_key)
+    where a.upload_key between $1 and $2 and {_PASSED} {{among}}
+    group by a.test_key
+    having us > 0
+)
+select count(*), median(s.us / u.us)
+from sampled s
+join usual u using (test_key)
+"""  # noqa: S608 - constants
+
+# A median below `edge` is one for which the run took too long: (duration - margin) / ratio, and a
+# microsecond more for what rounding does.
+_TAKEN = """
+create or replace temp table taken as
+select test_key, us, ceil((us / $3 - $2) / $1)::bigint + 1 as edge, ceil(us / $3)::bigint as steady
+from ran
+where us / $3 > $2
+"""
 
 _SPAN = """
 select min(upload_key), max(upload_key), count(*) = max(upload_key) - min(upload_key) + 1
@@ -72,6 +107,7 @@ join taken k using (test_key)
 where a.upload_key between $1 and $2 and {_PASSED} {{among}}
 group by a.test_key
 having count_if(a.duration_us < k.edge) * 2 >= count(*)
+   and count_if(a.duration_us >= k.steady) <= {{beyond}} * count(*)
 """  # noqa: S608 - constants
 
 _AMONG = "and a.upload_key in (select upload_key from earlier where variant_key = $3)"
@@ -100,6 +136,8 @@ class Slower(NamedTuple):
         test_id: The test.
         variant: The variant in canonical form; empty where nothing is known.
         duration_us: Microseconds that its last attempt that passed in the run took.
+        run_factor: How much longer tests took in the run than they usually do, in this variant:
+            2 is twice as long. 1 where too few tests say it.
         median_us: Median of `earlier_us`.
         earlier_us: Microseconds that all its attempts that passed in the runs before took, with
             the same variant; those of the newest run first, at least one.
@@ -108,43 +146,71 @@ class Slower(NamedTuple):
     test_id: str
     variant: str
     duration_us: int
+    run_factor: float
     median_us: float
     earlier_us: list[int]
 
 
-def slower_than_before(
-    rows: Rows, project: str, run_id: str, *, factor: float, margin_s: float, runs: int
-) -> list[Slower]:
+class Screen(NamedTuple):
+    """What makes a test too slow to be passed over.
+
+    Attributes:
+        ratio: Its duration, the run factor taken out, is above the median of those before times
+            this (above 0) …
+        margin_s: … plus this, in seconds (from 0) …
+        beyond: … and at most this share of those before are as long.
+        runs: How many runs of the project before the one asked for are looked at, by position.
+    """
+
+    ratio: float = 1.2
+    margin_s: float = 0.005
+    beyond: float = 0.02
+    runs: int = 100
+
+
+def slower_than_before(rows: Rows, project: str, run_id: str, screen: Screen) -> list[Slower]:
     """Find the tests of a run that took longer than usual.
+
+    The run factor is the median, over a sample of the run's tests, of what each took as a multiple
+    of its median before.
 
     Args:
         rows: Runs a statement.
         project: The run's project.
         run_id: The run.
-        factor: Longer than the median of the runs before, times this (above 0) …
-        margin_s: … and by more than this, in seconds (from 0).
-        runs: How many runs of the project before this one are looked at, by position.
+        screen: What is looked for.
 
     Returns:
         By variant and test id. Tests that did not pass in the run, or in none of those before, are
         not in it; nor is anything where the run is not known.
     """
-    margin_us = margin_s * 1e6
-    rows(_EARLIER, [project, run_id, runs])
+    margin_us = screen.margin_s * 1e6
+    rows(_EARLIER, [project, run_id, screen.runs])
     found = []
     for key, variant, uploads in rows(_LEGS, [project, run_id]):
         [(first, last, every)] = rows(_SPAN, [key])
         if first is None:
             continue
-        rows(_TAKEN, [uploads, factor, margin_us])
+        rows(_RAN, [uploads])
         # A look at each upload costs as much as the counting; mostly all between are meant.
         among, values = ("", []) if every else (_AMONG, [key])
-        rows(_SUSPECTS.format(among=among), [first, last, *values])
+        factor = _run_factor(rows, among, [first, last, *values])
+        rows(_TAKEN, [screen.ratio, margin_us, factor])
+        suspects = _SUSPECTS.format(among=among, beyond=float(screen.beyond))
+        rows(suspects, [first, last, *values])
         for test_id, taken_us, earlier_us in rows(_VALUES, [key]):
             median_us = _median(earlier_us)
-            if taken_us > factor * median_us + margin_us:
-                found.append(Slower(test_id, variant, taken_us, median_us, earlier_us))
+            if taken_us / factor > screen.ratio * median_us + margin_us:
+                found.append(Slower(test_id, variant, taken_us, factor, median_us, earlier_us))
     return found
+
+
+def _run_factor(rows: Rows, among: str, values: list[Any]) -> float:
+    [(tests, factor)] = rows(
+        _FACTOR.format(among=among.replace("$3", "$5")),
+        [*values[:2], _FACTOR_TESTS, _TRUSTED_US, *values[2:]],
+    )
+    return float(factor) if tests >= _LEAST_FACTOR_TESTS else 1.0
 
 
 def _median(values: list[int]) -> float:

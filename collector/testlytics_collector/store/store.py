@@ -25,7 +25,7 @@ from testlytics_collector.store.purge import Purged
 from testlytics_collector.store.reader import Suite, Window
 from testlytics_collector.store.retention import Policy, Removed
 from testlytics_collector.store.schema import SCHEMA_VERSION
-from testlytics_collector.store.screen import Slower, slower_than_before
+from testlytics_collector.store.screen import Screen, Slower, slower_than_before
 from testlytics_collector.store.vanished import Changed, changed
 from testlytics_collector.store.windowed import WindowReader
 from testlytics_collector.store.writer import Intake, Kept
@@ -160,20 +160,10 @@ class Store:
         with translated(self.path):
             return changed(self._connection, window)
 
-    def screen(
-        self,
-        project: str,
-        run_id: str,
-        *,
-        factor: float = 1.2,
-        margin_s: float = 0.005,
-        runs: int = 100,
-    ) -> list[Slower]:
+    def screen(self, project: str, run_id: str, screen: Screen | None = None) -> list[Slower]:
         """Find the tests of a run that took longer than before; see `slower_than_before`."""
         with translated(self.path):
-            return slower_than_before(
-                self._rows, project, run_id, factor=factor, margin_s=margin_s, runs=runs
-            )
+            return slower_than_before(self._rows, project, run_id, screen or Screen())
 
     def verdicts(self, window: Window) -> pl.DataFrame:
         """Return the verdicts of a window's runs; see `reader.verdict_frame`."""

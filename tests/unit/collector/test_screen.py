@@ -11,19 +11,21 @@ import pytest
 from testlytics_collector.records import Attempt, Outcome, Upload
 from testlytics_collector.store import baselines
 from testlytics_collector.store.reader import Window
+from testlytics_collector.store.screen import Screen
 from testlytics_collector.store.store import Store, open_store
 
 HOUR_US = 3_600_000_000
 RUNS = 34
-Told = dict[tuple[str, str], tuple[int, float, list[int]]]
+Told = dict[tuple[str, str], tuple[int, float, float, list[int]]]
+Passed = dict[tuple[int, str], dict[str, list[int]]]
 
 
-def fill(path: Path, dice: random.Random) -> dict[tuple[int, str], dict[str, list[int]]]:
+def fill(path: Path, dice: random.Random) -> Passed:
     """Make runs in two variants and any order; return durations that passed, in order of attempts.
 
     Tests come and go, get slower, are retried, fail, skip, and take next to nothing.
     """
-    passed: dict[tuple[int, str], dict[str, list[int]]] = {}
+    passed: Passed = {}
     order = list(range(RUNS))
     dice.shuffle(order)
     with open_store(path, write=True) as store:
@@ -66,44 +68,101 @@ def a_run(dice: random.Random, number: int) -> tuple[list[Attempt], dict[str, li
     return rows, kept
 
 
-def by_the_rule(
-    passed: dict[tuple[int, str], dict[str, list[int]]], number: int, looked_back: int
-) -> Told:
-    known = sorted({run for run, _ in passed if run < number}, reverse=True)[:looked_back]
+def by_the_rule(passed: Passed, number: int, screen: Screen) -> Told:
+    known = sorted({run for run, _ in passed if run < number}, reverse=True)[: screen.runs]
     found: Told = {}
     for variant in ("os=linux", "os=mac"):
-        for test, taken in passed.get((number, variant), {}).items():
-            earlier = [
+        ran = passed.get((number, variant), {})
+        before = {
+            test: [
                 us for run in known for us in reversed(passed.get((run, variant), {}).get(test, []))
             ]
-            if earlier and taken[-1] > 1.2 * statistics.median(earlier) + 5_000:
-                found[variant, test] = taken[-1], statistics.median(earlier), earlier
+            for test in ran
+        }
+        usual = {test: statistics.median(values) for test, values in before.items() if values}
+        ratios = [ran[test][-1] / median for test, median in usual.items()]
+        factor = middle(ratios) if len(ratios) >= 10 else 1.0
+        for test, median in usual.items():
+            steady = ran[test][-1] / factor
+            as_long = sum(us >= steady for us in before[test])
+            if steady > screen.ratio * median + 5_000 and (
+                as_long <= screen.beyond * len(before[test])
+            ):
+                found[variant, test] = ran[test][-1], factor, median, before[test]
     return found
 
 
-def screened(store: Store, number: int, looked_back: int) -> Told:
-    found = store.screen("p", f"run-{number:02}", runs=looked_back)
+def middle(values: list[float]) -> float:
+    """As the store interpolates, to the last bit."""
+    values = sorted(values)
+    low, high = values[(len(values) - 1) // 2], values[len(values) // 2]
+    return low + (high - low) * 0.5
+
+
+def screened(store: Store, number: int, screen: Screen) -> Told:
+    found = store.screen("p", f"run-{number:02}", screen)
     assert [(one.variant, one.test_id) for one in found] == sorted(
         (one.variant, one.test_id) for one in found
     )
     return {
-        (one.variant, one.test_id): (one.duration_us, one.median_us, one.earlier_us)
+        (one.variant, one.test_id): (
+            one.duration_us,
+            one.run_factor,
+            one.median_us,
+            one.earlier_us,
+        )
         for one in found
     }
 
 
 @pytest.mark.parametrize("seed", range(6))
 def test_screen_is_what_the_rule_says(seed: int, tmp_path: Path) -> None:
-    dice = random.Random(seed)
-    passed = fill(tmp_path / "h.duckdb", dice)
-    found = 0
+    beyond = [0.02, 0.5, 1.0][seed % 3]
+    passed = fill(tmp_path / "h.duckdb", random.Random(seed))
+    found: set[str] = set()
     with open_store(tmp_path / "h.duckdb") as store:
         for number in (0, 1, 7, 20, RUNS - 2, RUNS - 1):
             for looked_back in (1, 5, 100):
-                told = screened(store, number, looked_back)
-                assert told == by_the_rule(passed, number, looked_back)
-                found += len(told)
-    assert found > 20
+                screen = Screen(runs=looked_back, beyond=beyond)
+                told = screened(store, number, screen)
+                assert told == by_the_rule(passed, number, screen)
+                found.update(test for _, test in told)
+    assert found
+
+
+def test_a_slow_machine_is_no_slow_test(tmp_path: Path) -> None:
+    usual = {f"t{test:02}": 200_000 + 10_000 * test for test in range(20)}
+    runs = [usual] * 12 + [{test: us * 2 for test, us in usual.items()}]
+    runs[-1]["t07"] = usual["t07"] * 4
+    keep(tmp_path / "h.duckdb", runs)
+    with open_store(tmp_path / "h.duckdb") as store:
+        [slower] = store.screen("p", "run-12")
+        assert (slower.test_id, slower.run_factor) == ("t07", 2.0)
+        assert slower.earlier_us == [usual["t07"]] * 12
+
+
+def test_few_tests_say_nothing_of_the_machine(tmp_path: Path) -> None:
+    usual = {f"t{test}": 200_000 for test in range(9)}
+    keep(tmp_path / "h.duckdb", [usual] * 5 + [{test: us * 2 for test, us in usual.items()}])
+    with open_store(tmp_path / "h.duckdb") as store:
+        assert [one.run_factor for one in store.screen("p", "run-05")] == [1.0] * 9
+
+
+def keep(path: Path, runs: list[dict[str, int]]) -> None:
+    """Store runs of tests that all passed, with their microseconds."""
+    with open_store(path, write=True) as store:
+        for number, taken in enumerate(runs):
+            upload = Upload(
+                f"u{number}",
+                f"run-{number:02}",
+                project="p",
+                started_us=1_780_000_000_000_000 + number * HOUR_US,
+                complete=True,
+            )
+            with store.intake() as intake:
+                intake.begin("p")
+                intake.write([Attempt(test, 1, Outcome.PASSED, us) for test, us in taken.items()])
+                store.keep(intake, upload, digest=upload.upload_id, form="junit", now_us=1)
 
 
 def test_a_run_that_is_not_there_has_nothing(tmp_path: Path) -> None:
