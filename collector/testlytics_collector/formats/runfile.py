@@ -6,15 +6,19 @@ last complete line, and the test that was running then becomes a crashed attempt
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO
+from typing import Annotated, Any, BinaryIO, Literal
+
+import msgspec
 
 from testlytics_collector.errors import InputError
 from testlytics_collector.formats.interface import Limits, Origin, Reading, Sink
 from testlytics_collector.formats.notes import Notebook
 from testlytics_collector.formats.text import bounded, printable
 from testlytics_collector.formats.unstable import Stabiliser
-from testlytics_collector.formats.values import BLANK, object_of, strings_of, text_of, values_of
+from testlytics_collector.formats.values import object_of, strings_of, text_of
 from testlytics_collector.records import (
     Attempt,
     Counts,
@@ -31,9 +35,30 @@ _MOST_ATTEMPTS = 2**15
 _MOST_US = 2**62
 _PASSED = Outcome.PASSED
 _LINE_BYTES = 64 * 2**20
+_CHUNK = 1 << 18
 _OUTCOMES = {outcome.value: outcome for outcome in Outcome}
 _COUNTED = {Outcome.CRASHED: "errored", Outcome.INTERRUPTED: "unknown"}
 _HINT = "A run file is what pytest --testlytics writes; see docs/reference/run-file.md."
+
+
+_Us = Annotated[int, msgspec.Meta(ge=0, lt=_MOST_US)]
+
+
+class _Pass(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    """The line of an attempt of which there is nothing to tell but its times: nearly all are."""
+
+    type: Literal["attempt"]
+    test_id: Annotated[str, msgspec.Meta(min_length=1)]
+    attempt: Annotated[int, msgspec.Meta(gt=0, lt=_MOST_ATTEMPTS)]
+    outcome: Literal["passed"]
+    started_us: _Us
+    setup_us: _Us
+    call_us: _Us
+    teardown_us: _Us
+    worker: str | None = None
+
+
+_pass_of = msgspec.json.Decoder(_Pass).decode
 
 
 def looks_like(head: bytes) -> bool:
@@ -44,6 +69,14 @@ def looks_like(head: bytes) -> bool:
 def read(stream: BinaryIO, sink: Sink, origin: Origin, limits: Limits) -> Reading:
     """Read a run file; see `interface.Read`."""
     return _Reader(sink, origin, limits).read(stream)
+
+
+def _lines(stream: BinaryIO) -> Iterator[bytes]:
+    """Yield the lines; a longer one than `_LINE_BYTES` is cut, and so an error."""
+    while chunk := stream.read(_CHUNK):
+        if not chunk.endswith(b"\n"):
+            chunk += stream.readline(_LINE_BYTES)
+        yield from chunk.removesuffix(b"\n").split(b"\n")
 
 
 @dataclass(slots=True)
@@ -71,62 +104,57 @@ class _Reader:
 
     def read(self, stream: BinaryIO) -> Reading:
         torn: InputError | None = None
-        for raw, value in values_of(stream, _LINE_BYTES):
+        for raw in _lines(stream):
             self.line += 1
             if torn is not None:
                 raise torn
-            if isinstance(value, Exception):
+            try:
+                told = self._take_pass(_pass_of(raw))
+            except (msgspec.ValidationError, msgspec.DecodeError):
+                told = False
+            if told or not raw.strip():
+                continue
+            try:
+                value = json.loads(raw)
+            except (ValueError, RecursionError) as error:
                 torn = InputError(
                     f"Not a JSON object: {printable(raw[:60])}.",
                     slug="run-file-line",
                     hint=_HINT,
                     line=self.line,
                 )
-                torn.__cause__ = value
+                torn.__cause__ = error
                 continue
-            if value is BLANK:
-                continue
-            if not self._take_pass(value):
-                self._take(value)
+            self._take(value)
         return self._finish(torn)
 
-    def _take_pass(self, value: object) -> bool:
-        """Take the line of an attempt that simply passed: nearly all of them, so it is short.
+    def _take_pass(self, line: _Pass) -> bool:
+        """Take the line of an attempt, unless it needs a closer look.
 
         Returns:
-            Whether it was one; else nothing was done.
+            Whether it was taken; else nothing was done.
         """
-        if type(value) is not dict or self.header is None:
-            return False
-        line: dict[str, Any] = value
-        try:
-            test_id, number, started = line["test_id"], line["attempt"], line["started_us"]
-            setup, call, teardown = line["setup_us"], line["call_us"], line["teardown_us"]
-            is_pass = line["outcome"] == "passed" and line["type"] == "attempt"
-        except KeyError:
-            return False
-        worker = line.get("worker")
+        worker, test_id = line.worker, line.test_id
         if (
-            not is_pass
-            or len(line) != (8 if worker is None else 9)
-            or not (type(test_id) is str and test_id and test_id.isascii())
+            self.header is None
+            or not test_id.isascii()
             or "[" in test_id
             or "\0" in test_id
-            or not (type(number) is type(started) is type(setup) is type(call) is int)
-            or type(teardown) is not int
-            or not 0 < number < _MOST_ATTEMPTS
-            # Of numbers or-ed together the sign and the length say it of all of them.
-            or not 0 <= started | setup | call | teardown < _MOST_US
             or not (worker is None or worker in self.done or text_of(worker) is worker)
         ):
             return False
         self.attempt_lines += 1
         self.done[worker] = self.done.get(worker, 0) + 1
+        number, setup, teardown, started = (
+            line.attempt,
+            line.setup_us,
+            line.teardown_us,
+            line.started_us,
+        )
         self.attempts_of[hash(test_id)] = number
-        taken: int = setup + call + teardown
-        ended: int = started + taken
-        if self.last_us is None or ended > self.last_us:
-            self.last_us = ended
+        taken = setup + line.call_us + teardown
+        if self.last_us is None or started + taken > self.last_us:
+            self.last_us = started + taken
         self.counts.passed += 1
         self.batch.append(
             Attempt(test_id, number, _PASSED, taken, setup, teardown, started, worker)
