@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from statistics import NormalDist
 
@@ -35,6 +36,11 @@ def real_noise(name: str, *, coverage: float = 0.6) -> Values:
         name: `pytorch_files_2022_2023` or `dune_common_ubuntu`, a file of `tests/data/series`.
         coverage: Series with values in a smaller share of the runs are left out.
     """
+    return _noise(name, coverage).copy()
+
+
+@cache
+def _noise(name: str, coverage: float) -> Values:
     import polars as pl
 
     rows = pl.read_parquet(FOLDER / f"{name}.parquet")
@@ -52,11 +58,16 @@ def _without_shifts(row: Values) -> Values:
     """Take out levels, found by binary segmentation on normal scores; the median stays."""
     known = np.isfinite(row)
     values = row[known]
+    out = row.copy()
+    out[known] = values - rank_levels(values) + np.median(values)
+    return out
+
+
+def rank_levels(values: Values) -> Values:
+    """Return the level of each value, by binary segmentation on normal scores."""
     levels = np.empty_like(values)
     _segment(values, levels, 0, len(values))
-    out = row.copy()
-    out[known] = values - levels + np.median(values)
-    return out
+    return levels
 
 
 def _segment(values: Values, levels: Values, start: int, end: int, shortest: int = 6) -> None:

@@ -70,3 +70,24 @@ def test_slower_and_faster_are_mirrored(seed: int) -> None:
     forth, back = slowdowns(values, every), slowdowns(-values, every)
     assert len(forth.found) == back.decoys
     assert len(back.found) == forth.decoys
+
+
+@settings(max_examples=25, deadline=None)
+@given(SEEDS)
+def test_the_scale_of_a_suite_is_that_of_its_mirror_and_of_any_order(seed: int) -> None:
+    values, _ = made(seed)
+    every = SlowdownOptions(floor_s=0, trusted_s=0)
+    order = np.random.default_rng(seed + 2).permutation(len(values))
+    plain = slowdowns(values, every)
+    for other in (slowdowns(-values, every), slowdowns(values[order], every)):
+        assert np.isclose(other.scale, plain.scale, atol=0.02)
+        assert np.isclose(other.young_scale, plain.young_scale, atol=0.02)
+
+
+@settings(max_examples=25, deadline=None)
+@given(SEEDS, st.integers(0, 4), st.sampled_from([36, 70, 150]))
+def test_tests_that_got_faster_hide_no_slower_ones(seed: int, faster: int, runs: int) -> None:
+    values = suite(seed, tests=80, runs=runs)
+    values[:3, runs - 15 :] += np.float32(1)
+    values[3 : 3 + faster, runs - 20 :] -= np.float32(1)
+    assert {0, 1, 2} <= rows_of(values)

@@ -8,18 +8,21 @@ import numpy as np
 import pytest
 
 from scripts.accuracy import __main__ as accuracy
+from scripts.accuracy.duration_chance import OFF, shares, stopped, together
 from scripts.accuracy.duration_data import (
     MID,
     QUIET,
+    Injected,
     permuted,
     real_noise,
     simulate,
     with_steps,
 )
 from scripts.accuracy.duration_rivals import RULES, newest
-from scripts.accuracy.duration_weak_spots import cold_start
-from scripts.accuracy.durations import Score, compare
+from scripts.accuracy.duration_weak_spots import cold_start, found_rows
+from scripts.accuracy.durations import ALL, SCORED, Score, compare
 from scripts.accuracy.table import Table
+from testlytics_analytics.durations.slowdowns import SlowdownOptions
 
 
 @pytest.mark.parametrize("name", RULES)
@@ -105,5 +108,50 @@ def test_a_part_is_printed_and_kept(
 
 def test_a_young_suite_raises_no_false_alarms() -> None:
     rows = cold_start(1, 30)
-    assert [row[1] for row in rows] == ["FA 0"] * 3
+    assert [row[1] for row in rows] == ["FA 0"] * 4
     assert rows[0][2].startswith("+50 % found: 1.00 of ")
+
+
+def test_rows_are_counted_once_and_only_if_told_of() -> None:
+    values = simulate(QUIET, np.random.default_rng(6), 40, 90)
+    values[[3, 4], 60:] += np.float32(np.log(1.5))
+    assert found_rows(values, np.array([3, 4, 5]), 50) == 2
+    assert found_rows(values, np.array([5]), 50) == 0
+
+
+def test_only_the_series_asked_for_are_scored() -> None:
+    values = simulate(MID, np.random.default_rng(7), 60, 165)
+    every, half = (compare([values], [0.5], 5, first=160, every=one) for one in (ALL, SCORED))
+    assert half["testlytics"].values == 30 * 5
+    assert every["testlytics"].values == 60 * 5
+    assert half["testlytics"].steps[0.5] < every["testlytics"].steps[0.5] == 6
+
+
+def test_false_ones_are_those_that_did_not_change_yet() -> None:
+    values = simulate(QUIET, np.random.default_rng(8), 40, 100)
+    values[[3, 4], 50:] += np.float32(np.log(1.5))
+    at = np.full(40, -1)
+    at[3] = 50
+    told = together([Injected(values, at)], SlowdownOptions(), 90)
+    assert (told.found, told.false, told.false_share, told.reports) == (2, 1, 0.5, 2)
+    assert told.said_share < 0.05
+
+
+def test_what_is_said_of_chance_is_compared_and_misses_are_named() -> None:
+    told = shares(1, 60, 100)
+    assert len(told.rows) == 18
+    assert all(len(row) == len(told.columns) for row in told.rows)
+    by_name = {row[0]: row for row in told.rows}
+    assert float(by_name["quiet, 5 % slower by half"][2]) > 1
+    wrong = {
+        name for name, row in by_name.items() if abs(float(row[6]) - float(row[5])) > OFF + 1e-3
+    }
+    assert wrong <= {one.rpartition(": wrong by")[0] for one in told.missed}
+    assert "quiet, 5 % slower by half" not in wrong
+
+
+def test_runs_without_changes_are_not_stopped() -> None:
+    values = simulate(MID, np.random.default_rng(9), 100, 60)
+    assert stopped(values, 50) == (0, 10)
+    values[4, 40:] += 1
+    assert stopped(values, 50) == (10, 10)

@@ -8,6 +8,7 @@ less.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -59,13 +60,13 @@ class ScanOptions:
     shortest: int = 4
     longest: int = 75
     before: int = 6
-    clip: float = 2.5
+    clip: float = 2.25
     tick: float = 0.004
     steady_tests: int = 20
     lag: int = 6
     memory_of_suite: int = 30
     most_memory: float = 0.9
-    caution: float = 0.25
+    caution: float = 0.2
     young: int = 40
     young_clip: float = 5.0
     young_weight: int = 8
@@ -91,6 +92,24 @@ class Shifts(NamedTuple):
     effect: Matrix
 
 
+class Scan(NamedTuple):
+    """What was found at the end of the window, and how large scores were at earlier ends.
+
+    Attributes:
+        up: The rises.
+        down: The falls; their effects are positive too.
+        young: Which series have fewer values than `ScanOptions.young`.
+        earlier_up: Scores of rises up to each earlier end, rows likewise …
+        earlier_down: … and of falls.
+    """
+
+    up: Shifts
+    down: Shifts
+    young: np.ndarray
+    earlier_up: list[Matrix]
+    earlier_down: list[Matrix]
+
+
 def lasting(residuals: Matrix, options: ScanOptions | None = None) -> tuple[Shifts, Shifts]:
     """Find the most likely lasting rise and fall of each series up to its newest value.
 
@@ -101,6 +120,17 @@ def lasting(residuals: Matrix, options: ScanOptions | None = None) -> tuple[Shif
     Returns:
         The rises; and the falls, whose effects are positive too.
     """
+    return scan(residuals, options)[:2]
+
+
+def scan(residuals: Matrix, options: ScanOptions | None = None, ends: Sequence[int] = ()) -> Scan:
+    """Find the most likely lasting rise and fall, and tell how large scores were before.
+
+    Args:
+        residuals: What `steady` gives, series by runs, NaN where there is no value.
+        options: Constants; the defaults where None.
+        ends: Earlier ends of the window, in runs before its newest.
+    """
     options = options or ScanOptions()
     known = np.isfinite(residuals)
     count = known.sum(axis=1)
@@ -108,13 +138,26 @@ def lasting(residuals: Matrix, options: ScanOptions | None = None) -> tuple[Shif
     scores, weights = _scores(residuals, known, young, options)
     memory = _memory(scores, known, young, options)
     up, down = [], []
+    earlier_up: list[list[Matrix]] = [[] for _ in ends]
+    earlier_down: list[list[Matrix]] = [[] for _ in ends]
     for start in range(0, max(len(residuals), 1), AT_ONCE):
         rows = slice(start, start + AT_ONCE)
         view = _Rows(scores[rows], known[rows], young[rows], memory[rows])
         statistic, fits = _statistic(view, weights, options)
         up.append(_best(np.where(fits, statistic, -np.inf), residuals[rows], 1))
         down.append(_best(np.where(fits, -statistic, -np.inf), residuals[rows], -1))
-    return _joined(up), _joined(down)
+        for end, rises, falls in zip(ends, earlier_up, earlier_down, strict=True):
+            before = _Rows(view.scores[:, :-end], view.known[:, :-end], view.young, view.memory)
+            statistic, fits = _statistic(before, weights[:-end], options)
+            rises.append(np.where(fits, statistic, -np.inf).max(axis=1))
+            falls.append(np.where(fits, -statistic, -np.inf).max(axis=1))
+    return Scan(
+        _joined(up),
+        _joined(down),
+        young,
+        [np.concatenate(one) for one in earlier_up],
+        [np.concatenate(one) for one in earlier_down],
+    )
 
 
 class _Rows(NamedTuple):
@@ -206,10 +249,13 @@ def _statistic(rows: _Rows, weights: Matrix, options: ScanOptions) -> tuple[Matr
         apart = sums / one - (sums[:, -1:] - sums) / other
         found = apart / np.sqrt((1 / one + 1 / other) * (variance[:, None] + np.float32(1e-9)))
     # A t statistic as the deviate of a normal distribution (Wallace 1959): with few values the
-    # variance is as uncertain as the shift.
-    share = np.minimum(found * found / count[:, None], MOST_EXPLAINED)
-    deviate = np.sign(found) * np.sqrt(-count[:, None] * np.log1p(-share))
-    found = np.where(rows.young[:, None], found, deviate)
+    # variance is as uncertain as the shift. That of a young series is without the shift, and rests
+    # on the suite as well.
+    square = found * found
+    share = np.minimum(square / count[:, None], MOST_EXPLAINED)
+    freedom = count[:, None] + np.where(rows.young, options.young_weight, 0)[:, None]
+    beyond = np.where(rows.young[:, None], np.log1p(square / freedom), -np.log1p(-share))
+    found = np.sign(found) * np.sqrt(freedom * beyond)
     found *= _lowering(rows, recent, options)
     return found.astype(np.float32, copy=False), fits
 

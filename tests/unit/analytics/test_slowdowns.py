@@ -10,9 +10,16 @@ import pytest
 
 from testlytics_analytics.durations.robust import column_medians, row_medians, row_spreads
 from testlytics_analytics.durations.run_factor import steady
-from testlytics_analytics.durations.slowdowns import Slowdown, SlowdownOptions, slowdowns
+from testlytics_analytics.durations.slowdowns import (
+    Slowdown,
+    SlowdownOptions,
+    slowdowns,
+    strict,
+)
+from testlytics_analytics.durations.suite_null import chance, least_clear, relevant_share
 
 Values = npt.NDArray[np.float32]
+NULL = SlowdownOptions().null
 TESTS, RUNS = 60, 100
 
 
@@ -105,7 +112,7 @@ def test_a_young_suite_is_judged_from_ten_runs_on() -> None:
     assert slowdowns(values[:, :10]).judged == TESTS
 
 
-def test_faster_tests_are_decoys() -> None:
+def test_faster_tests_are_decoys_and_no_reason_to_doubt_the_others() -> None:
     values = suite()
     values[5, 80:] += 1
     values[6, 70:] -= 1
@@ -113,7 +120,97 @@ def test_faster_tests_are_decoys() -> None:
     told = slowdowns(values)
     assert [one.row for one in told.found] == [5]
     assert told.decoys == 2
-    assert told.false_share == 1.0
+    assert told.scale < 1.15
+    assert told.false_share is not None
+    assert told.false_share < 0.05
+
+
+def wandering(seed: int, *, tests: int = 400) -> Values:
+    """A suite whose series repeat themselves: each value is nearly the one before."""
+    rng = np.random.default_rng(seed)
+    values = np.zeros((tests, RUNS))
+    for run in range(RUNS):
+        before = values[:, run - 1] if run else 0
+        values[:, run] = 0.93 * before + rng.normal(0, 0.03, tests)
+    return values.astype(np.float32)
+
+
+def test_scores_in_a_suite_that_wanders_count_less() -> None:
+    values = wandering(3)
+    told = slowdowns(values)
+    assert told.found == []
+    assert told.scale > 1.2
+    calm = slowdowns(suite(3, tests=400))
+    assert calm.scale < 1.08
+    unscaled = replace(SlowdownOptions(), null=replace(NULL, most=1.0))
+    assert slowdowns(values, unscaled).scale == 1
+    values[5, 60:] += 1
+    assert only(values).row == 5
+    clearest = slowdowns(values, unscaled).found[0]
+    assert clearest.row == 5
+    assert only(values).score == pytest.approx(clearest.score / slowdowns(values).scale, rel=1e-3)
+
+
+def test_a_few_odd_tests_do_not_set_the_scale() -> None:
+    values = suite(4, tests=200)
+    usual = slowdowns(values).scale
+    values[:20, 60:] -= 1
+    assert slowdowns(values).scale == pytest.approx(usual, abs=0.1)
+
+
+def test_series_of_few_values_have_a_scale_of_their_own() -> None:
+    values = np.concatenate([suite(5, tests=300), wandering(5, tests=300)])
+    values[300:, : RUNS - 30] = np.nan
+    told = slowdowns(values)
+    assert told.scale < 1.1 < told.young_scale
+
+
+def test_more_tests_ask_for_clearer_scores() -> None:
+    scores = np.array([9.0, 5.2, 5.15], np.float32)
+    assert least_clear(scores, 100, 0.1, NULL) == scores[2]
+    assert least_clear(scores, 1_000_000, 0.1, NULL) == scores[0]
+    assert least_clear(scores[1:], 1_000_000, 0.1, NULL) == np.inf
+    assert least_clear(scores[:0], 100, 0.1, NULL) == np.inf
+
+
+def test_decoys_tell_how_much_of_chance_matters() -> None:
+    shares = [relevant_share(decoys, 1_000, NULL) for decoys in (0, 5, 10, 1_000)]
+    assert 0 < shares[0] < shares[1] < shares[2] < shares[3] == 1
+    assert relevant_share(0, 0, NULL) == 1
+
+
+def test_chances_fall_with_the_score() -> None:
+    scores = np.arange(3, 12, 0.5, dtype=np.float32)
+    chances = chance(scores, NULL)
+    assert (np.diff(chances) < 0).all()
+    assert 1e-5 < chances[4] < 1e-4
+    assert chance(np.array([-5, 0, 3], np.float32), NULL).max() <= 1
+
+
+def test_what_stops_somebody_is_clearer_than_what_is_told_of() -> None:
+    values = suite(tests=200)
+    values[5, 80:] += 1
+    values[6, -5:] += np.float32(0.35)
+    told = slowdowns(values)
+    assert [one.row for one in told.found] == [5, 6]
+    assert [one.row for one in strict(told)] == [5]
+    assert strict(told, 1.0) == told.found
+    assert strict(told, 0.0) == []
+    assert strict(slowdowns(suite())) == []
+
+
+def test_what_is_expected_by_chance_is_told() -> None:
+    values = suite(tests=200)
+    values[5, 80:] += 1
+    told = slowdowns(values)
+    most = 200 * float(chance(np.array([SlowdownOptions().threshold], np.float32), NULL)[0])
+    assert most / 10 < told.by_chance < most
+    assert told.false_share == pytest.approx(told.by_chance)
+    loose = slowdowns(values, SlowdownOptions(threshold=4, false_share=1))
+    assert loose.by_chance > 10 * told.by_chance
+    assert slowdowns(suite()).by_chance == 0
+    assert told.steadied.shape == (1, RUNS)
+    assert np.median(told.steadied[0, 80:]) - np.median(told.steadied[0, :80]) > 0.9
 
 
 @pytest.mark.parametrize(
