@@ -7,7 +7,7 @@ from math import exp, log
 
 from testlytics_analytics.evidence import Stretch
 from testlytics_analytics.outcome_priors import Priors, Spell
-from testlytics_analytics.outcome_steps import folded, steps
+from testlytics_analytics.outcome_steps import Step, folded, steps
 
 _Triple = tuple[float, float, float]
 _Cube = tuple[float, float, float, float, float, float, float, float, float]
@@ -52,7 +52,7 @@ class BadSpells:
         for number, one in enumerate(stretches, 1):
             cubes = self._stretch(one, logs) if one.fails else self._calm.get(one.runs)
             if cubes is None:
-                cubes = self._calm[one.runs] = self._power((0, 1, one.runs))
+                cubes = self._calm[one.runs] = self._power(Step(0, 1, one.runs))
             states = [
                 (
                     h * c[0] + s * c[3] + b * c[6],
@@ -86,8 +86,9 @@ class BadSpells:
         few = (-1, *folded(one.fails))
         known = self._cubes.get(few)
         if known is None:
-            known = self._power(steps(one)[0])
-            for step in steps(one)[1:]:
+            parts = steps(one, self._priors.lasting)
+            known = self._power(parts[0])
+            for step in parts[1:]:
                 known = _joined(known, self._power(step))
             self._cubes[few] = known
         return known
@@ -99,31 +100,32 @@ class BadSpells:
             max(_log_chance(kind.calm, *key), _log_chance(kind.high, *key)) for kind in self._kinds
         ]
         made = [
-            self._cube(kind, fails, passes, scale)
+            self._cube(kind, Step(fails, passes, 1), scale)
             for kind, scale in zip(self._kinds, scales, strict=True)
         ]
         self._cubes[0, fails, passes] = made
         return made
 
-    def _power(self, step: tuple[int, int, int]) -> list[_Cube]:
+    def _power(self, step: Step) -> list[_Cube]:
         """Return the transitions of so many like steps."""
-        fails, passes, times = step
-        key = (-2, fails, passes, times)
+        key = (-2, *step)
         known = self._cubes.get(key)
         if known is None:
-            if times == 1:
-                known = [self._cube(kind, fails, passes, 0.0) for kind in self._kinds]
+            if step.times == 1:
+                known = [self._cube(kind, step, 0.0) for kind in self._kinds]
             else:
-                half = times // 2
+                half = step.times // 2
                 known = _joined(
-                    self._power((fails, passes, half)), self._power((fails, passes, times - half))
+                    self._power(step._replace(times=half)),
+                    self._power(step._replace(times=step.times - half)),
                 )
             self._cubes[key] = known
         return known
 
-    def _cube(self, kind: Spell, fails: int, passes: int, scale: float) -> _Cube:
-        priors = self._priors
-        breaks, mended = priors.breaks_in_spells, priors.mended
+    def _cube(self, kind: Spell, step: Step, scale: float) -> _Cube:
+        priors, fails, passes = self._priors, step.fails, step.passes
+        breaks = priors.breaks_in_spells
+        mended = priors.mended_late if step.late else priors.mended
         calm = exp(_log_chance(kind.calm, fails, passes) - scale) * (1 - breaks)
         high = exp(_log_chance(kind.high, fails, passes) - scale) * (1 - breaks)
         ill = exp(_log_chance(priors.broken_rate, fails, passes) - scale)

@@ -20,9 +20,11 @@ from testlytics_analytics.flake_rates import Rates, Refinement
 from testlytics_analytics.outcome_priors import Priors
 from testlytics_analytics.outcome_steps import (
     Chain,
+    Step,
     can_break,
     chained,
     folded,
+    is_late,
     is_linked,
     single,
     steps,
@@ -79,7 +81,7 @@ class HiddenStates:
         self._kinds = [(rate, breaks) for rate, breaks, _ in kinds]
         self._prior = [log(weight) for _, _, weight in kinds]
         self._logs = [(log(1 - rate), log(rate), log(1 - breaks)) for rate, breaks, _ in kinds]
-        self._squares: dict[tuple[int, int, int], list[_Square]] = {}
+        self._squares: dict[Step, list[_Square]] = {}
         self._by_fails: dict[tuple[tuple[int, ...], bool], list[float]] = {}
         self._all = range(len(kinds))
         self._refinement = Refinement([rate for rate, _ in priors.rates])
@@ -111,8 +113,8 @@ class HiddenStates:
             for x, (p, f, w) in zip(logs, self._logs, strict=True)
         ]
         kept: Sequence[int] = self._all
-        mended = self._priors.mended
         for chain in linked:
+            mended = self._mended(late=is_late(chain[-1], self._priors.lasting))
             pairs = self._after(chain, kept, first=chain[0] is stretches[0])
             for at, (h, b) in zip(kept, pairs, strict=True):
                 logs[at] += log(h * (1 - self._kinds[at][1]) + b * mended or _TINY)
@@ -169,12 +171,15 @@ class HiddenStates:
             since=self._since(last, weights, now, first=bool(last) and last[0] is stretches[0]),
         )
 
+    def _mended(self, *, late: bool) -> float:
+        return self._priors.mended_late if late else self._priors.mended
+
     def _alone(self, one: Stretch, *, first: bool) -> list[float]:
         """Return the log likelihood, by kind, of failures that a pass follows."""
         key = (folded(one.fails), first)
         known = self._by_fails.get(key)
         if known is None:
-            mended = self._priors.mended
+            mended = self._mended(late=is_late(one, self._priors.lasting))
             pairs = self._after([one], self._all, first=first)
             known = self._by_fails[key] = [
                 log(h * (1 - breaks) + b * mended or _TINY)
@@ -187,40 +192,42 @@ class HiddenStates:
         begin = self._priors.born_broken if first else 0.0
         pairs = [(1 - begin, begin)] * len(kept)
         every = len(kept) == len(self._all)
+        lasting = self._priors.lasting
+        before: Stretch | None = None
         for one in chain:
-            for step in steps(one):
-                squares = self._power(*step)
+            for step in steps(one, lasting, before):
+                squares = self._power(step)
                 if not every:
                     squares = [squares[at] for at in kept]
                 pairs = [
                     (h * hh + b * bh, h * hb + b * bb)
                     for (h, b), (hh, hb, bh, bb) in zip(pairs, squares, strict=True)
                 ]
+            before = one
         return pairs
 
-    def _power(self, fails: int, passes: int, times: int) -> list[_Square]:
+    def _power(self, step: Step) -> list[_Square]:
         """Return transitions times likelihood of so many like steps, by kind."""
-        key = (fails, passes, times)
-        known = self._squares.get(key)
+        known = self._squares.get(step)
         if known is None:
-            if times == 1:
-                known = [self._square(*kind, fails, passes) for kind in self._kinds]
+            if step.times == 1:
+                known = [self._square(*kind, step) for kind in self._kinds]
             else:
-                half = times // 2
-                first = self._power(fails, passes, half)
+                half = step.times // 2
+                first = self._power(step._replace(times=half))
                 known = [
                     (a * e + b * g, a * f + b * h, c * e + d * g, c * f + d * h)
                     for (a, b, c, d), (e, f, g, h) in zip(
-                        first, self._power(fails, passes, times - half), strict=True
+                        first, self._power(step._replace(times=step.times - half)), strict=True
                     )
                 ]
-            self._squares[key] = known
+            self._squares[step] = known
         return known
 
-    def _square(self, rate: float, breaks: float, fails: int, passes: int) -> _Square:
-        sure, mended = self._priors.broken_rate, self._priors.mended
-        well = rate**fails * (1 - rate) ** passes
-        ill = sure**fails * (1 - sure) ** passes
+    def _square(self, rate: float, breaks: float, step: Step) -> _Square:
+        sure, mended = self._priors.broken_rate, self._mended(late=step.late)
+        well = rate**step.fails * (1 - rate) ** step.passes
+        ill = sure**step.fails * (1 - sure) ** step.passes
         return (1 - breaks) * well, breaks * ill, mended * well, (1 - mended) * ill
 
     def _since(
@@ -228,7 +235,7 @@ class HiddenStates:
     ) -> list[tuple[int, float]]:
         """Return where the test broke, of the kinds that matter."""
         likely = [at for at, weight in enumerate(weights) if weight > 2e-3]
-        told = [step for one in chain for step in single(one)]
+        told = [step for one in chain for step in single(one, self._priors.lasting)]
         if not told or now < 1e-3:
             return []
         begin = self._priors.born_broken if first else 0.0
@@ -237,8 +244,8 @@ class HiddenStates:
             well, sick = 1 - begin, begin
             starts: list[float] = []
             stays: list[float] = []
-            for _, fails, passes in told:
-                square = self._power(fails, passes, 1)[kind]
+            for _, step in told:
+                square = self._power(step)[kind]
                 starts.append(well * square[1] + (sick * square[3] if not starts else 0.0))
                 stays.append(square[3])
                 well, sick = (
@@ -250,4 +257,4 @@ class HiddenStates:
                 shares[at] += starts[at] * stay
                 stay *= stays[at]
         scale = now / (sum(shares) or _TINY)
-        return [(at, share * scale) for (at, _, _), share in zip(told, shares, strict=True)]
+        return [(at, share * scale) for (at, _), share in zip(told, shares, strict=True)]

@@ -39,7 +39,10 @@ class Priors:
         kinds: … of these kinds.
         breaks: Chances per change of sources that a test breaks, and their weights.
         breaks_in_spells: The same for tests with bad spells.
-        mended: Chance per change of sources that a broken test is mended.
+        mended: Chance per change of sources that a broken test is mended …
+        lasting: … until it failed on so many sources in a row: what was left broken for so long
+            stays so for longer, and then the chance is …
+        mended_late: … this one.
         born_broken: Chance that a test is broken before the first run of the window.
         broken_rate: Failure rate of a broken test.
         threshold: A test that flakes at least at this rate is worth a person's time.
@@ -73,6 +76,8 @@ class Priors:
     breaks: tuple[tuple[float, float], ...] = ((2e-4, 0.95), (1.2e-2, 0.05))
     breaks_in_spells: float = 6e-4
     mended: float = 0.15
+    lasting: int = 20
+    mended_late: float = 0.05
     born_broken: float = 0.003
     broken_rate: float = 0.995
     threshold: float = 0.01

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from testlytics_analytics.evidence import Stretch
 
@@ -11,7 +12,6 @@ Chain = list[Stretch]
 
 _HEAD = 3
 _MOST = 3
-_PASSED_RUN = (0, 1, 1)
 _PINS = 30
 
 
@@ -64,23 +64,57 @@ def folded(fails: tuple[int, ...]) -> tuple[int, ...]:
     return few if len(few) <= _HEAD else few[:_HEAD] + tuple(sorted(few[_HEAD:]))
 
 
-def steps(one: Stretch) -> list[tuple[int, int, int]]:
-    """Return (failures, passes, times) of a stretch, like steps taken together."""
+class Step(NamedTuple):
+    """Like sources, one after the other.
+
+    Attributes:
+        fails: Failed attempts on each of them.
+        passes: Passed ones.
+        times: How many sources.
+        late: Whether the test has failed for so long that it is not soon mended.
+    """
+
+    fails: int
+    passes: int
+    times: int
+    late: bool = False
+
+
+_PASSED, _PASSED_LATE = Step(0, 1, 1), Step(0, 1, 1, late=True)
+
+
+def is_late(one: Stretch | None, lasting: int) -> bool:
+    """Tell whether behind a stretch a test has failed on so many sources in a row."""
+    return one is not None and len(one.fails) >= lasting and not one.passes
+
+
+def steps(one: Stretch, lasting: int, before: Stretch | None = None) -> list[Step]:
+    """Return a stretch as steps, like ones taken together.
+
+    Args:
+        one: The stretch.
+        lasting: On so many sources in a row a test must have failed for `Step.late`.
+        before: The stretch in front of it, None where that does not matter.
+    """
     if not one.fails:
-        return [_PASSED_RUN] * one.runs
+        first = _PASSED_LATE if is_late(before, lasting) else _PASSED
+        return [first, *[_PASSED] * (one.runs - 1)]
     if one.passes:
-        return [(one.fails[0], one.passes, 1)]
+        return [Step(one.fails[0], one.passes, 1, is_late(before, lasting))]
     few = folded(one.fails)
-    made = [(fails, 0, 1) for fails in few[:_HEAD]]
-    tail = few[_HEAD:]
-    return made + [(fails, 0, tail.count(fails)) for fails in dict.fromkeys(tail)]
+    made = [Step(fails, 0, 1) for fails in few[:_HEAD]]
+    if len(few) <= _HEAD:
+        return made
+    young, old = few[_HEAD:lasting], few[max(_HEAD, lasting) :]
+    made += [Step(fails, 0, young.count(fails)) for fails in dict.fromkeys(young)]
+    return made + [Step(fails, 0, old.count(fails), late=True) for fails in dict.fromkeys(old)]
 
 
-def single(one: Stretch) -> list[tuple[int, int, int]]:
-    """Return (step, failures, passes) of a stretch, one for each sources."""
+def single(one: Stretch, lasting: int) -> list[tuple[int, Step]]:
+    """Return where each of the sources of a stretch stands, and its step."""
     if not one.fails:
-        return [(one.steps[0], 0, one.passes)]
+        return [(one.steps[0], Step(0, one.passes, 1))]
     return [
-        (at, min(fails, _MOST) if not one.passes else fails, one.passes)
-        for at, fails in zip(one.steps, one.fails, strict=True)
+        (at, Step(fails if one.passes else min(fails, _MOST), one.passes, 1, number >= lasting))
+        for number, (at, fails) in enumerate(zip(one.steps, one.fails, strict=True))
     ]

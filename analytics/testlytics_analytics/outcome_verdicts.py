@@ -34,7 +34,8 @@ class VerdictOptions:
         broken: Broken from this probability of being broken now.
         flaky: Flaky from this probability of failing at times, if it also changed back and forth:
             what has only begun or only ceased to fail is never called so.
-        stable: Stable up to this probability of flaking at the threshold or above …
+        stable: Stable up to this probability of flaking at the threshold or above, and of being
+            broken now …
         settled: … and with at least this many runs.
         priors: Constants of the model, the threshold of the flake rate among them.
     """
@@ -181,7 +182,7 @@ class OutcomeJudge:
         if (
             not evidence.last_failed
             and evidence.runs >= options.settled
-            and told.rates.at_least <= options.stable
+            and max(told.rates.at_least, told.broken) <= options.stable
         ):
             return "stable"
         return "unknown"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 
 import pytest
@@ -12,6 +13,7 @@ from testlytics_analytics.histories import History, Run
 from testlytics_analytics.outcome_priors import Priors
 
 PLAIN = Priors(rates=((0.1, 1.0), (0.4, 1.0)), flaky=0.3, spells=0.0, breaks=((0.01, 1.0),))
+LASTING = replace(PLAIN, lasting=3, mended_late=0.01)
 
 
 def judged(letters: str, priors: Priors | None = None) -> Posterior:
@@ -31,15 +33,18 @@ def by_paths(letters: str, priors: Priors) -> tuple[float, float]:
     for rate, weight in kinds:
         for path in product((False, True), repeat=len(letters)):
             chance = weight
+            row = 0
             for at, (ill, letter) in enumerate(zip(path, letters, strict=True)):
                 if at == 0:
                     born = priors.born_broken if letter == "F" else 0.0
                     begin = born * (1 - priors.mended) + (1 - born) * breaks
                     chance *= begin if ill else 1 - begin
                 elif path[at - 1]:
-                    chance *= 1 - priors.mended if ill else priors.mended
+                    mended = priors.mended if row < priors.lasting else priors.mended_late
+                    chance *= 1 - mended if ill else mended
                 else:
                     chance *= breaks if ill else 1 - breaks
+                row = row + 1 if letter == "F" else 0
                 fails = priors.broken_rate if ill else rate
                 chance *= fails if letter == "F" else 1 - fails
             whole += chance
@@ -48,12 +53,17 @@ def by_paths(letters: str, priors: Priors) -> tuple[float, float]:
     return broken / whole, prone / whole
 
 
+@pytest.mark.parametrize("priors", [PLAIN, LASTING])
 @pytest.mark.parametrize(
-    "letters", ["PPPPPF", "PPPFFF", "PPFPPF", "PFPFPF", "FFFPFF", "PPFFPFFF", "PPFFPPPP", "FPPPPP"]
+    "letters",
+    [
+        *("PPPPPF", "PPPFFF", "PPFPPF", "PFPFPF", "FFFPFF", "PPFFPFFF", "PPFFPPPP", "FPPPPP"),
+        *("FFFFFFFF", "PFFFFFFF", "FFFFFPFF", "PFFFFPFF", "FFFFPFFF"),
+    ],
 )
-def test_agrees_with_a_sum_over_all_paths(letters: str) -> None:
-    told = judged(letters, PLAIN)
-    broken, prone = by_paths(letters, PLAIN)
+def test_agrees_with_a_sum_over_all_paths(letters: str, priors: Priors) -> None:
+    told = judged(letters, priors)
+    broken, prone = by_paths(letters, priors)
     # Behind two passes in a row nobody is broken any more: that is all the model leaves out.
     assert told.broken == pytest.approx(broken, abs=0.01)
     assert told.prone == pytest.approx(prone, abs=0.01)
@@ -105,6 +115,16 @@ def test_where_it_broke() -> None:
     told = judged("P" * 50 + "FFFF")
     assert sum(share for _, share in told.since) == pytest.approx(told.broken)
     assert max(told.since, key=lambda one: one[1])[0] == 50
+
+
+@pytest.mark.parametrize("runs", [30, 60, 100, 400])
+@pytest.mark.parametrize("before", ["", "P", "PPPPP"])
+def test_what_fails_for_long_is_broken_and_not_a_flake_of_a_high_rate(
+    before: str, runs: int
+) -> None:
+    told = judged(before + "F" * runs)
+    assert told.broken > 0.85
+    assert told.rates.at_least < 0.15
 
 
 def test_extreme_histories_have_verdicts() -> None:

@@ -42,6 +42,8 @@ def verdict(
         ("PF", "unknown"),  # it did not pass again: nothing says that it is flaky
         ("F", "unknown"),
         ("F" * 3, "broken"),  # never passed
+        ("F" * 100, "broken"),  # nor ever again
+        ("F" * 40 + "P", "unknown"),  # one pass, and it may still be broken
         ("P" * 4 + "F", "unknown"),
         ("P" * 11 + "F", "broken"),  # the likeliest by far, after so many passes
         ("SSS", "unknown"),
