@@ -64,6 +64,19 @@ scale: $(VENV)/scale/ready ## The store on 100 million results, beside what one 
 	@$(PY) -m scripts.bench_scale --peers $(VENV)/scale/bin/python $(if $(ONLY),--only $(ONLY)) \
 	  $(if $(FOLDER),--folder '$(FOLDER)') $(if $(SEPARATELY),--separately $(SEPARATELY)) $(if $(UPDATE),--update)
 
+# The packages need versions of numpy that exclude each other: an environment for each of them. One
+# that does not install here is missing from the tables, with a sentence, and stops nothing.
+RIVALS := $(basename $(notdir $(wildcard scripts/accuracy/rivals/*.txt)))
+
+.PHONY: accuracy-rivals
+accuracy-rivals: $(RIVALS:%=$(VENV)/accuracy/%/ready) ## Install the packages that make accuracy compares with
+
+$(VENV)/accuracy/%/ready: scripts/accuracy/rivals/%.txt
+	@echo 'Setting up $(VENV)/accuracy/$* ...' >&2
+	@$(PYTHON) -m venv --clear $(VENV)/accuracy/$*
+	-@$(VENV)/accuracy/$*/bin/python -m pip install --quiet --disable-pip-version-check \
+	  --requirement scripts/accuracy/rivals/$*.txt && touch $@
+
 .PHONY: accuracy
 accuracy: $(VENV)/ready ## How often verdicts are wrong, beside the rules of others (ONLY=part SEEDS=n)
 	@$(PY) -m scripts.accuracy $(if $(ONLY),--only $(ONLY)) \

@@ -13,6 +13,9 @@ from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
+WORTH = 0.01
+"""A test that fails at this rate or more is worth to be found."""
+
 _RATES = Path(__file__).parent / "data" / "flakeflagger_rates.txt"
 
 
@@ -195,15 +198,25 @@ def _hits(random: Random, rate: float, runs: int) -> set[int]:
     return hits
 
 
-def _bursts(random: Random, shape: Shape, rate: float, runs: int) -> list[float]:
-    """Return the chance of failing, by run."""
+def burst_of(shape: Shape, rate: float) -> tuple[float, float, float, float]:
+    """Return how a bursty test of this rate fails.
+
+    Returns:
+        Its chance of failing outside of bursts and within, and the chances per run that a burst
+        begins and that it ends.
+    """
     high = min(shape.burst_top, max(shape.burst_least, rate / shape.burst_share, rate))
     share = min(shape.burst_share, rate / high)
     calm = max(0.0, (rate - share * high) / (1 - share))
     leave = 1 / shape.burst_runs
-    enter = leave * share / (1 - share)
+    return calm, high, leave * share / (1 - share), leave
+
+
+def _bursts(random: Random, shape: Shape, rate: float, runs: int) -> list[float]:
+    """Return the chance of failing, by run."""
+    calm, high, enter, leave = burst_of(shape, rate)
     chances: list[float] = []
-    inside = random.random() < share
+    inside = random.random() < enter / (enter + leave)
     for _ in range(runs):
         chances.append(high if inside else calm)
         inside = random.random() >= leave if inside else random.random() < enter

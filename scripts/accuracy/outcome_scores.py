@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from scripts.accuracy.outcome_data import Shape, SimulatedTest, Suite, simulate
+from scripts.accuracy.outcome_data import WORTH, Shape, SimulatedTest, Suite, simulate
+from scripts.accuracy.outcome_oracle import Known, known
 from scripts.accuracy.outcome_reference import Judged, outage_shares, reference
 from scripts.accuracy.outcome_rivals import (
     RULES,
@@ -18,9 +19,9 @@ from testlytics_analytics.evidence import RunOrder, Tried, systemic_runs
 from testlytics_analytics.histories import History, Run
 from testlytics_analytics.outcome_verdicts import OutcomeJudge, OutcomeVerdict, VerdictOptions
 
-WORTH = 0.01
 STREAKS = (1, 2, 3, 5)
 OURS, PLAIN = "testlytics", "plain hidden Markov model (reference)"
+ORACLE = "ceiling: knows all constants of the simulator"
 _EVERY = 3
 """At the first failures, every third test tells."""
 
@@ -35,6 +36,7 @@ class Case(NamedTuple):
 
     Attributes:
         suite: The suite.
+        shape: What it was simulated with.
         order: Its runs, as testlytics sees them.
         tried: Its tests that failed, in the order of the suite.
         judge: What judges them.
@@ -43,6 +45,7 @@ class Case(NamedTuple):
     """
 
     suite: Suite
+    shape: Shape
     order: RunOrder
     tried: Sequence[Tried]
     judge: OutcomeJudge
@@ -59,7 +62,7 @@ def judged_suite(seed: int, shape: Shape) -> Case:
     judge = OutcomeJudge(order, VerdictOptions())
     tried = [_tried(test, len(runs)) for test in suite.tests]
     calm = judge.judge(Tried(History("", "calm", "", range(len(runs)), "P" * len(runs))))
-    return Case(suite, order, tried, judge, [judge.judge(one) for one in tried], calm)
+    return Case(suite, shape, order, tried, judge, [judge.judge(one) for one in tried], calm)
 
 
 def _tried(test: SimulatedTest, runs: int) -> Tried:
@@ -74,7 +77,7 @@ def figures_of(case: Case, *, small: bool) -> Figures:
 
     Args:
         case: The suite.
-        small: Without the rivals that take long.
+        small: Without the rivals that take long, and without the ceiling.
 
     Returns:
         By names: rank/METHOD/ap|broken, rule/METHOD/flaky|broken|healthy, trust/…,
@@ -86,6 +89,7 @@ def figures_of(case: Case, *, small: bool) -> Figures:
     everybody = everybody_failed(suite)
     seen = [Seen(test, suite.runs, everybody) for test in suite.tests]
     figures: Figures = {}
+    oracle = [] if small else _ceiling(figures, case)
     _rank(
         figures,
         OURS,
@@ -103,8 +107,26 @@ def figures_of(case: Case, *, small: bool) -> Figures:
         _flag(figures, name, case, [one >= least for one in _remembered(rule, seen)])
     _flag(figures, OURS, case, [one.status == "flaky" for one in case.verdicts])
     _calibrate(figures, case)
-    _streaks(figures, case, plain, seen, small=small)
+    _streaks(figures, case, (plain, oracle), seen)
     return figures
+
+
+def _ceiling(figures: Figures, case: Case) -> list[Known]:
+    """Enter what can be known at all of the suite's tests, and return it."""
+    suite = case.suite
+    keys = [(test.letters, tuple(test.tries)) for test in suite.tests]
+    calm = ("P" * len(suite.runs), ())
+    patterns = list(dict.fromkeys([*keys, calm]))
+    told = dict(zip(patterns, known(suite, case.shape, patterns), strict=True))
+    found = [told[key] for key in keys]
+    _rank(figures, ORACLE, case, [one.at_least for one in found], told[calm].at_least)
+    pairs = [
+        (one.at_least - (test.rate >= WORTH)) ** 2
+        for one, test, verdict in zip(found, suite.tests, case.verdicts, strict=True)
+        if verdict.failures
+    ]
+    figures["trust/ceiling"] = sum(pairs) / len(pairs)
+    return found
 
 
 def _calm(suite: Suite, everybody: frozenset[int]) -> Seen:
@@ -207,12 +229,16 @@ def _calibrate(figures: Figures, case: Case) -> None:
 
 
 def _streaks(
-    figures: Figures, case: Case, plain: Sequence[Judged], seen: Sequence[Seen], *, small: bool
+    figures: Figures,
+    case: Case,
+    others: tuple[Sequence[Judged], Sequence[Known]],
+    seen: Sequence[Seen],
 ) -> None:
     """Enter precision and recall of "broken" at the k-th failing run in a row."""
-    rows: dict[int, list[tuple[bool, float, float, bool]]] = {k: [] for k in STREAKS}
+    rows: dict[int, list[tuple[bool, dict[str, float]]]] = {k: [] for k in STREAKS}
     void = set(case.order.void)
-    for number in range(0, len(seen), 1 if small else _EVERY):
+    plain, oracle = others
+    for number in range(0, len(seen), _EVERY if oracle else 1):
         test, streak = case.suite.tests[number], 0
         for at, letter in enumerate(test.letters):
             if at in void:
@@ -221,23 +247,22 @@ def _streaks(
             if streak not in rows:
                 continue
             tried = _tried(test, at + 1)
-            ours = case.judge.judge(tried).p_broken or 0.0
-            past = test._replace(letters=tried.history.verdicts, tries=tried.tries)
-            luci = not small and luci_says_broken(
-                Seen(past, case.suite.runs[: at + 1], frozenset())
-            )
-            rows[streak].append((at in test.broken, ours, plain[number].broken[at], luci))
+            said = {OURS: case.judge.judge(tried).p_broken or 0.0, PLAIN: plain[number].broken[at]}
+            if oracle:
+                past = test._replace(letters=tried.history.verdicts, tries=tried.tries)
+                now = Seen(past, case.suite.runs[: at + 1], frozenset())
+                said |= {ORACLE: oracle[number].broken[at], "LUCI": float(luci_says_broken(now))}
+            rows[streak].append((at in test.broken, said))
     for streak, some in rows.items():
-        truth = [broken for broken, *_ in some]
+        truth = [broken for broken, _ in some]
         figures[f"first/{streak}/share"] = sum(truth) / len(truth)
-        least = VerdictOptions().broken
-        _score(figures, f"first/{streak}/{OURS}", truth, [ours >= least for _, ours, _, _ in some])
-        _score(figures, f"first/{streak}/{PLAIN}", truth, [p >= 0.5 for _, _, p, _ in some])
-        if not small:
-            _score(figures, f"first/{streak}/LUCI", truth, [luci for *_, luci in some])
-        for name, at in ((OURS, 1), (PLAIN, 2)):
-            rated = [(float(row[at]), row[0]) for row in some]
-            figures[f"first/{streak}/{name}/at recall"] = precision_at(rated, 0.97)
+        for name in some[0][1]:
+            least = VerdictOptions().broken if name == OURS else 0.5
+            key, scores = f"first/{streak}/{name}", [said[name] for _, said in some]
+            _score(figures, key, truth, [score >= least for score in scores])
+            if name != "LUCI":
+                rated = list(zip(scores, truth, strict=True))
+                figures[f"{key}/at recall"] = precision_at(rated, 0.97)
 
 
 def precision_at(rated: Sequence[Rated], recall: float) -> float:
