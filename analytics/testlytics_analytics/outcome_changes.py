@@ -9,7 +9,7 @@ that a test is broken, and `broken_since` where that began. Standard library onl
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import accumulate
 from math import exp, inf, lgamma, log
@@ -256,6 +256,39 @@ def grouped(
             chosen = set(same)
             left = [one for one in left if one not in chosen]
     return sorted(groups, key=lambda group: (-len(group), group))
+
+
+class Breakage(NamedTuple):
+    """Tests that broke at one place.
+
+    Attributes:
+        members: The tests, by rank.
+        after: They broke after this position …
+        until: … and at or before this one: the narrowest range among them.
+    """
+
+    members: tuple[Placed, ...]
+    after: int
+    until: int
+
+
+def breakages(found: Iterable[Placed], options: ChangeOptions | None = None) -> list[Breakage]:
+    """Put tests that broke at one place together, however far apart their names are.
+
+    Args:
+        found: Where each test broke, in any order; the ranks differ.
+        options: Constants; the defaults where None, `far` does not count.
+
+    Returns:
+        The largest first, and equal ones by their first test.
+    """
+    places = list(found)
+    far = max((one.rank for one in places), default=0)
+    made = []
+    for group in grouped(places, replace(options or ChangeOptions(), far=far)):
+        base = min(group, key=lambda one: (one.until - one.after, one))
+        made.append(Breakage(group, base.after, base.until))
+    return made
 
 
 def _overlap(one: Placed, other: Placed) -> float:

@@ -21,7 +21,12 @@ from testlytics_analytics.histories import (
     Run,
 )
 from testlytics_analytics.interval import wilson
-from testlytics_analytics.outcome_verdicts import OutcomeJudge, OutcomeVerdict, VerdictOptions
+from testlytics_analytics.outcome_verdicts import (
+    OutcomeJudge,
+    OutcomeVerdict,
+    Since,
+    VerdictOptions,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +84,9 @@ class Judged(NamedTuple):
         broken_last_commit: … and with this one at the latest, with 99 % probability.
         last_good_commit: Commit of the newest run before these in which it passed; None where it
             never did.
+        broken_first_run: Run id of the run that broken_first_commit is of; None likewise.
+        broken_last_run: That of broken_last_commit.
+        last_good_run: That of last_good_commit.
     """
 
     project: str
@@ -114,6 +122,9 @@ class Judged(NamedTuple):
     broken_first_commit: str | None
     broken_last_commit: str | None
     last_good_commit: str | None
+    broken_first_run: str | None
+    broken_last_run: str | None
+    last_good_run: str | None
 
 
 _WORDS = {PASSED: "passed", FAILED: "failed", FLAKY: "flaky"}
@@ -210,8 +221,7 @@ def _judged(history: History, told: OutcomeVerdict, runs: Sequence[Run]) -> Judg
     low, high = wilson(bad, count) or (None, None)
     begun, before = _streak(history, runs, streak)
     as_failed = letters.translate(_AS_FAILED)
-    since = told.since
-    broke = runs[since.likeliest] if since else None
+    broke, first, last, good = _broke(told.since, runs)
     return Judged(
         history.project,
         history.test_id,
@@ -232,9 +242,7 @@ def _judged(history: History, told: OutcomeVerdict, runs: Sequence[Run]) -> Judg
         failing_since=begun.run_id if begun else None,
         failing_commit=begun.commit if begun else None,
         passing_commit=before.commit if before else None,
-        simple_flaky=(
-            rate is not None and _SIMPLE.low < rate < _SIMPLE.high and count > _SIMPLE.more_than
-        ),
+        simple_flaky=_is_simply_flaky(rate, count),
         status=told.status,
         grade=told.grade,
         flake_rate=told.flake_rate,
@@ -245,10 +253,27 @@ def _judged(history: History, told: OutcomeVerdict, runs: Sequence[Run]) -> Judg
         p_relevant=told.p_threshold,
         broken_run=broke and broke.run_id,
         broken_commit=broke and broke.commit,
-        broken_first_commit=runs[since.first].commit if since else None,
-        broken_last_commit=runs[since.last].commit if since else None,
-        last_good_commit=runs[since.after].commit if since and since.after is not None else None,
+        broken_first_commit=first and first.commit,
+        broken_last_commit=last and last.commit,
+        last_good_commit=good and good.commit,
+        broken_first_run=first and first.run_id,
+        broken_last_run=last and last.run_id,
+        last_good_run=good and good.run_id,
     )
+
+
+def _is_simply_flaky(rate: float | None, count: int) -> bool:
+    return rate is not None and _SIMPLE.low < rate < _SIMPLE.high and count > _SIMPLE.more_than
+
+
+def _broke(
+    since: Since | None, runs: Sequence[Run]
+) -> tuple[Run | None, Run | None, Run | None, Run | None]:
+    """Return the run where a test broke, the first and last it can be, and the last good one."""
+    if since is None:
+        return None, None, None, None
+    good = None if since.after is None else runs[since.after]
+    return runs[since.likeliest], runs[since.first], runs[since.last], good
 
 
 def _streak(history: History, runs: Sequence[Run], streak: int) -> tuple[Run | None, Run | None]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from testlytics_collector.errors import NotFoundError
 
 if TYPE_CHECKING:
+    from testlytics.owners import Owners
     from testlytics.report.sections import Report, Section
     from testlytics_analytics.status import Judgement
     from testlytics_collector.formats.interface import Limits
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 _SPOOLED_US = 3_600_000_000
 """How far back uploads are looked at that this call may have taken in from the spool."""
 
-SECTIONS = ("flaky", "broken", "slowest", "fastest", "regressions")
+SECTIONS = ("flaky", "broken", "slowest", "fastest", "regressions", "trends")
 """The lists a report can hold, in the order they are shown."""
 
 
@@ -204,6 +205,9 @@ def report(  # noqa: PLR0913 - keywords with defaults
     *,
     sections: Iterable[str] = (),
     sort: str = "median",
+    by: str | None = None,
+    owner: str | None = None,
+    owners: Owners | None = None,
     limits: Mapping[str, int | None] | None = None,
     summary: bool = True,
     wait_s: float = 10.0,
@@ -216,6 +220,10 @@ def report(  # noqa: PLR0913 - keywords with defaults
         sections: Names from `SECTIONS`; without any the summary alone, which then also says how
             many tests got slower.
         sort: How the slowest and fastest are ordered: `median`, `p95` or `total`.
+        by: What the slowest, the fastest and trends are told of: see `costs.timed_section` and
+            `trends.trend_sections` of the reports.
+        owner: Only tests of this owner are listed, all where None; the summary is of all.
+        owners: Who owns which file; without, only tags say it.
         limits: At most this many of the slowest and the fastest, by section, and at least this
             many of the flaky; all where None.
         summary: Whether the summary is made, which takes a look at all tests; else it is empty.
@@ -226,33 +234,50 @@ def report(  # noqa: PLR0913 - keywords with defaults
         StoreError: The store cannot be opened or read.
     """
     from testlytics.report import sections as build
+    from testlytics.report.groupings import Chosen
     from testlytics_analytics import outcome_verdicts
     from testlytics_collector.store.store import open_store
 
     wanted = [name for name in SECTIONS if name in set(sections)]
+    limits = limits or {}
     made: dict[str, Section] = {}
     told: tuple[dict[str, Any], list[str]] = {}, []
     with open_store(store, wait_s=wait_s) as opened, opened.window(window) as asked:
         if asked.is_empty():
             raise no_runs(store)
+        chosen = Chosen(asked, owners, owner)
         for name in {"slowest", "fastest"}.intersection(wanted):
-            slowest = name == "slowest"
-            timed = asked.speeds(order=sort, slowest=slowest, limit=(limits or {}).get(name))
-            made[name] = build.speed_section(timed, slowest=slowest, sort=sort)
+            from testlytics.report.costs import timed_section
+
+            made[name] = timed_section(
+                asked, chosen, name, by=by, sort=sort, limit=limits.get(name)
+            )
+        trends: list[Section] = []
+        if "trends" in wanted:
+            from testlytics.report.trends import trend_sections
+
+            trends = trend_sections(asked, chosen, by)
         if not wanted or "regressions" in wanted:
             from testlytics.report.slowdowns import slower_tests
 
             made["regressions"] = slower_tests(asked)
         if summary or {"flaky", "broken"}.intersection(wanted):
             runs = asked.runs()
-            most = (limits or {}).get("flaky") if "flaky" in wanted else 0
-            judged, void = _judged(asked, runs, most)
-            made["flaky"] = build.flaky_section(judged)
-            made["broken"] = build.broken_section(judged.rows)
+            # Those of one owner are found among all.
+            most = None if owner is not None else limits.get("flaky")
+            judged, void = _judged(asked, runs, most if "flaky" in wanted else 0)
+            made["flaky"] = build.flaky_section(chosen.judged(judged))
+            if "broken" in wanted:
+                from testlytics.report.breakages import broken_places
+
+                ours = chosen.judged(judged).rows
+                made["broken"] = build.broken_section(ours, broken_places(asked, ours, runs))
             if summary:
                 calm = asked.calm(outcome_verdicts.VerdictOptions().settled, void)
                 told = build.summarise(runs, judged, calm, made.get("regressions"), void)
-    return build.Report(*told, [made[name] for name in wanted])
+        if "regressions" in wanted:
+            made["regressions"] = chosen.kept(made["regressions"])
+    return build.Report(*told, [*(made[name] for name in wanted if name != "trends"), *trends])
 
 
 def _judged(

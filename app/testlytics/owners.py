@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,6 +57,45 @@ class Owners:
             name for section, owners in found.items() if section not in barred for name in owners
         )
         return tuple(dict.fromkeys(names))
+
+
+class OwnerOf:
+    """Who owns a test: its tag `owner`, else whom CODEOWNERS names for its file.
+
+    Args:
+        tags: Tags of tests by project and test id.
+        owners: The rules; None where there are none.
+    """
+
+    def __init__(self, tags: Mapping[tuple[str, str], str], owners: Owners | None) -> None:
+        self._tags = tags
+        self._owners = owners
+        self._of_file: dict[str, str | None] = {}
+
+    def __call__(self, project: str, test_id: str) -> str | None:
+        """Return the owner of a test; several with a space between them, None without any."""
+        tag = self._tags.get((project, test_id))
+        if tag is not None or self._owners is None:
+            return tag
+        from testlytics_collector.formats.junit_writer import split
+
+        path = split(test_id)[0]
+        if not path:
+            return None
+        if path not in self._of_file:
+            self._of_file[path] = " ".join(self._owners.of(path)) or None
+        return self._of_file[path]
+
+
+def is_owned(owner: str | None, name: str) -> bool:
+    """Tell whether a name is among the owners; `@`, capitals and small letters do not matter.
+
+    Args:
+        owner: As `OwnerOf` gives it.
+        name: What is looked for, such as `@team/payments`.
+    """
+    wanted = name.removeprefix("@").casefold()
+    return any(one.removeprefix("@").casefold() == wanted for one in (owner or "").split())
 
 
 def read_owners(root: Path) -> Owners | None:

@@ -57,6 +57,7 @@ def test_help_is_light(arguments: list[str]) -> None:
         ["ingest", "a.jsonl", "--store", "h.duckdb"],
         ["report", "--flaky", "--broken", "--store", "h.duckdb"],
         ["report", "--slowest", "--fastest", "--store", "h.duckdb"],
+        ["report", "--slowest", "--by", "owner", "--owner", "@x", "--store", "h.duckdb"],
         ["doctor", "--store", "h.duckdb"],
     ],
 )

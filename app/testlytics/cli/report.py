@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Collection
 from dataclasses import replace
 from enum import StrEnum
 from typing import Annotated
@@ -22,6 +24,7 @@ from testlytics.cli._options import (
     variant_pairs,
 )
 from testlytics.cli._output import Format
+from testlytics.config import project_root
 from testlytics_collector.errors import ConfigError
 
 
@@ -31,6 +34,18 @@ class Sort(StrEnum):
     MEDIAN = "median"
     P95 = "p95"
     TOTAL = "total"
+
+
+class By(StrEnum):
+    """What costs are summed up by."""
+
+    TEST = "test"
+    FAMILY = "family"
+    FILE = "file"
+    FOLDER = "folder"
+    OWNER = "owner"
+    PHASE = "phase"
+    RUN = "run"
 
 
 def report(
@@ -45,6 +60,12 @@ def report(
     fastest: Annotated[bool, typer.Option("--fastest", help="Tests that take least.")] = False,
     regressions: Annotated[
         bool, typer.Option("--regressions", help="Tests that got slower than their baseline.")
+    ] = False,
+    trends: Annotated[
+        bool,
+        typer.Option(
+            "--trends", help="How the suite grew and slowed down, by cause, folder and owner."
+        ),
     ] = False,
     project: ProjectOption = None,
     branch: BranchOption = None,
@@ -61,14 +82,28 @@ def report(
         typer.Option(
             min=0,
             metavar="N",
-            help="Rows a list, 0 for all. [default: 10 of the slowest and fastest, else 50; "
-            "all in json and csv]",
+            help="Rows a list, 0 for all. [default: 10 of the slowest, fastest and trends, else "
+            "50; all in json and csv]",
             show_default=False,
         ),
     ] = None,
     sort: Annotated[
         Sort, typer.Option(help="Order of the slowest and fastest tests.")
     ] = Sort.MEDIAN,
+    by: Annotated[
+        By | None,
+        typer.Option(
+            help="What the slowest, fastest and trends are told of: tests with their share of "
+            "set-up, or what all tests of a group take together in a run.",
+            show_default=False,
+        ),
+    ] = None,
+    owner: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Only tests of this owner in the lists: tag `owner` or CODEOWNERS."
+        ),
+    ] = None,
     format_: FormatOption = Format.TABLE,
     renames_file: RenamesFileOption = None,
     wait: WaitOption = 10.0,
@@ -78,10 +113,11 @@ def report(
     Verdicts are made for each variant (os, python, ...) apart.
     """
     from testlytics import api, renames
+    from testlytics.owners import read_owners
     from testlytics.report import render
     from testlytics_collector.store.reader import Window
 
-    asked = (flaky, broken, slowest, fastest, regressions)
+    asked = (flaky, broken, slowest, fastest, regressions, trends)
     wanted = [name for name, on in zip(api.SECTIONS, asked, strict=True) if on]
     if format_ is Format.CSV and len(wanted) > 1:
         raise ConfigError(
@@ -89,6 +125,7 @@ def report(
             slug="csv-one-list",
             hint=f"Ask for one of: {', '.join('--' + name for name in wanted)}.",
         )
+    _refuse_alone(wanted, by, owner)
     window = Window(
         project=project,
         branch=branch,
@@ -102,12 +139,21 @@ def report(
         window,
         sections=wanted,
         sort=sort.value,
+        by=by and by.value,
+        owner=owner,
+        owners=read_owners(project_root()) if owner or trends or by is By.OWNER else None,
         limits={name: _rows(name, limit, format_) for name in wanted},
         # Beside lists it is shown only in some formats.
         summary=not wanted or format_ in {Format.JSON, Format.MARKDOWN},
         wait_s=wait,
     )
-    told = replace(told, sections=[s.cut(_rows(s.name, limit, format_)) for s in told.sections])
+    held = [
+        section.cut(_rows(section.name, limit, format_))
+        for section in told.sections
+        # People see the runs as a curve.
+        if section.name != "trends_by_run" or by is By.RUN or format_ is Format.JSON
+    ]
+    told = replace(told, sections=held)
     if format_ is Format.JSON:
         _output.write(render.as_json(told))
     elif format_ is Format.CSV:
@@ -115,13 +161,50 @@ def report(
     elif format_ is Format.MARKDOWN:
         _output.write(render.as_markdown(told))
     else:
-        _output.write(render.as_table(told, width=_output.width(), colour=_output.colour()))
+        _output.write(
+            render.as_table(told, width=_output.width(), colour=_output.colour(), blocks=_blocks())
+        )
+
+
+def _blocks() -> bool:
+    """Tell whether stdout can hold the signs of which curves are made."""
+    from testlytics.report.curves import BLOCKS
+
+    try:
+        BLOCKS.encode(sys.stdout.encoding or "utf-8")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
+
+
+_SPEEDS = frozenset({"slowest", "fastest"})
+_GROUPED = _SPEEDS | {"trends"}
+
+
+def _refuse_alone(wanted: Collection[str], by: By | None, owner: str | None) -> None:
+    """Refuse options that say something of lists nobody asked for."""
+    lists = {By.PHASE: _SPEEDS, By.RUN: {"trends"}}.get(by, _GROUPED) if by else _GROUPED
+    asked = _GROUPED.intersection(wanted)
+    if by is not None and (not asked or asked - lists):
+        raise ConfigError(
+            f"--by {by.value} without a list that it goes with.",
+            slug="report-lists",
+            hint=f"Ask for {' or '.join(sorted('--' + name for name in lists))} alone.",
+        )
+    if owner is not None and not wanted:
+        raise ConfigError(
+            f"--owner {owner} without a list that it goes with.",
+            slug="report-lists",
+            hint="Ask for --slowest, or any other list.",
+        )
 
 
 def _rows(section: str, limit: int | None, form: Format) -> int | None:
     """Return how many rows of a list are shown; None for all."""
+    if section == "trends":  # parts of a whole
+        return None
     if limit is not None:
         return limit or None
     if form in {Format.JSON, Format.CSV}:
         return None
-    return 10 if section in {"slowest", "fastest"} else 50
+    return 50 if section in {"flaky", "broken", "regressions", "trends_by_run"} else 10

@@ -8,17 +8,24 @@ import json
 import re
 from collections.abc import Callable
 
+from testlytics.report.curves import line
 from testlytics.report.sections import Report, Section
 
 SCHEMA = 1
 """Version of the JSON shape; rises when a key goes away or changes its meaning."""
+
+CURVE = 40
+"""Signs of a curve."""
 
 _STYLES = {"flaky": "33", "broken": "31", "regressions": "35"}
 
 
 def as_json(report: Report) -> str:
     """Write everything, rows whole; keys of lists are the sections' names."""
-    lists = {section.name: section.rows for section in report.sections}
+    lists: dict[str, object] = {section.name: section.rows for section in report.sections}
+    groups = {one.name: one.groups for one in report.sections if one.groups is not None}
+    if groups:
+        lists["groups"] = groups
     document = {"schema": SCHEMA, "summary": report.summary, **lists}
     return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
@@ -49,17 +56,20 @@ def as_markdown(report: Report) -> str:
 
 def markdown_blocks(section: Section) -> list[str]:
     """Write one list: its heading, its table or why there is none, and what was left out."""
-    blocks = [f"### {section.title} ({len(section.rows) + section.left_out})"]
-    notes = [markdown_cell(note) for note in section.notes]
-    if not section.rows:
-        return [*blocks, section.empty, *notes]
+    rows = section.shown()
+    blocks = [f"### {section.heading()}"]
+    blocks += map(markdown_cell, section.events())
+    notes = ["  \n".join(markdown_cell(line(one, CURVE, blocks=True)) for one in section.curves)]
+    notes = [*filter(None, notes), *map(markdown_cell, section.notes)]
+    if not rows:
+        return [*blocks, *([] if section.events() else [section.empty]), *notes]
     head = " | ".join(column.title for column in section.columns)
     rule = " | ".join("---:" if column.right else "---" for column in section.columns)
     lines = [f"| {head} |", f"| {rule} |"]
-    lines += [
-        "| " + " | ".join(markdown_cell(c.text(row)) for c in section.columns) + " |"
-        for row in section.rows
-    ]
+    for row, before in zip(rows, [None, *rows], strict=False):
+        if lead := section.lead(row, before):
+            lines.append("| " * len(section.columns) + f"| **{markdown_cell(lead)}** |"[2:])
+        lines.append("| " + " | ".join(markdown_cell(c.text(row)) for c in section.columns) + " |")
     blocks.append("\n".join(lines))
     return [*blocks, *([_more(section)] if section.left_out else []), *notes]
 
@@ -79,34 +89,47 @@ def markdown_cell(text: str) -> str:
     return _MARKUP.sub(lambda match: f"&#{ord(match[0])};", visible(text))
 
 
-def as_table(report: Report, *, width: int, colour: bool) -> str:
+def as_table(report: Report, *, width: int, colour: bool, blocks: bool = False) -> str:
     """Write for a terminal.
 
     Args:
         report: What to write.
         width: Columns of the terminal, at least 40.
         colour: Whether escape sequences may be used.
+        blocks: Whether the terminal shows the signs of which curves are made.
     """
-    paint = _painter(colour=colour)
-    blocks = ["\n".join(report.lines)] if not report.sections else []
+    paint = painter(colour=colour)
+    parts = ["\n".join(report.lines)] if not report.sections else []
     for section in report.sections:
         style = _STYLES.get(section.name, "36")
-        head = paint(f"{section.title} ({len(section.rows) + section.left_out})", f"1;{style}")
-        lines = [head, *(_grid(section, width, paint) or [f"  {section.empty}"])]
+        shown = len(section.shown())
+        lines = [paint(section.heading(), f"1;{style}")]
+        for event in section.events():
+            lines += _indented(event, width)
+        if shown or not section.events():
+            lines += _grid(section, width, paint) or [f"  {section.empty}"]
         if section.left_out:
             lines.append(f"  {_more(section)}")
+        for curve in section.curves:
+            lines.append(f"  {visible(line(curve, CURVE, blocks=blocks))}")
         for note in section.notes:
-            first, *others = _wrapped(visible(note), width - 6)
-            lines += [f"  {first}", *("      " + other for other in others)]
-        blocks.append("\n".join(lines))
-    return "\n\n".join(blocks) + "\n"
+            lines += _indented(note, width)
+        parts.append("\n".join(lines))
+    return "\n\n".join(parts) + "\n"
+
+
+def _indented(text: str, width: int) -> list[str]:
+    first, *others = wrapped(visible(text), width - 6, prose=True)
+    return [f"  {first}".rstrip(), *(f"      {other}".rstrip() for other in others)]
 
 
 def _more(section: Section) -> str:
     return f"... and {section.left_out} more; --limit 0 shows all."
 
 
-def _painter(*, colour: bool) -> Callable[[str, str], str]:
+def painter(*, colour: bool) -> Callable[[str, str], str]:
+    """Return what puts a style, an SGR sequence's numbers, on a text; nothing without colour."""
+
     def paint(text: str, style: str) -> str:
         return f"\x1b[{style}m{text}\x1b[0m" if colour else text
 
@@ -115,10 +138,11 @@ def _painter(*, colour: bool) -> Callable[[str, str], str]:
 
 def _grid(section: Section, width: int, paint: Callable[[str, str], str]) -> list[str]:
     """Set numbers in columns; the name comes last and is wrapped, never cut. Empty without rows."""
-    if not section.rows:
+    rows = section.shown()
+    if not rows:
         return []
     *columns, name = section.columns
-    cells = [[visible(column.text(row)) for column in columns] for row in section.rows]
+    cells = [[visible(column.text(row)) for column in columns] for row in rows]
     widths = [
         max(len(column.title), *(len(row[index]) for row in cells))
         for index, column in enumerate(columns)
@@ -135,8 +159,10 @@ def _grid(section: Section, width: int, paint: Callable[[str, str], str]) -> lis
     titles = set_row([column.title for column in columns])
     titles = f"{titles}  {name.title}" if room >= 30 else titles.rstrip()
     lines = [paint(titles, "2")]
-    for row, texts in zip(section.rows, cells, strict=True):
-        parts = _wrapped(visible(name.text(row)), room if room >= 30 else width - 6)
+    for row, before, texts in zip(rows, [None, *rows], cells, strict=False):
+        if lead := section.lead(row, before):
+            lines += _indented(lead, width)
+        parts = wrapped(visible(name.text(row)), room if room >= 30 else width - 6)
         start = set_row(texts)
         if room >= 30:
             lines.append(f"{start}  {parts[0]}")
@@ -146,11 +172,20 @@ def _grid(section: Section, width: int, paint: Callable[[str, str], str]) -> lis
     return lines
 
 
-def _wrapped(text: str, room: int) -> list[str]:
-    """Break a test id into lines after its own separators where there are any in reach."""
+def wrapped(text: str, room: int, *, prose: bool = False) -> list[str]:
+    """Break a test id into lines after its own separators where there are any in reach.
+
+    Args:
+        text: A test id or a sentence.
+        room: Columns of a line.
+        prose: Break between words where there are any in reach.
+    """
     lines = []
     while len(text) > room:
-        cut = max(text.rfind(sign, 0, room) + len(sign) for sign in ("::", "/", "[", " ", "-", ","))
+        cut = text.rfind(" ", 0, room) + 1 if prose else 0
+        if cut <= room // 2:
+            signs = ("::", "/", "[", " ", "-", ",")
+            cut = max(text.rfind(sign, 0, room) + len(sign) for sign in signs)
         cut = cut if cut > room // 2 else room
         lines.append(text[:cut])
         text = text[cut:]

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from testlytics.report.breakages import BrokenPlaces
+    from testlytics.report.curves import Curve
     from testlytics_analytics.status import Judged, Judgement
     from testlytics_collector.store.calm import Calm
     from testlytics_collector.store.speeds import Speeds
@@ -46,6 +48,11 @@ class Section:
         empty: What is said where there are no rows.
         left_out: How many rows were cut off at the end.
         notes: What is told to people below the rows; may hold untrusted text.
+        groups: What rows with an equal `group` have in common: `group`, `text` for people (may hold
+            untrusted text), `folded` where only programs get the rows, and more values; None where
+            each row stands alone.
+        curves: What is drawn for people below the rows.
+        counted: Whether its heading says how many rows there are.
     """
 
     name: str
@@ -55,11 +62,40 @@ class Section:
     empty: str
     left_out: int = 0
     notes: tuple[str, ...] = ()
+    groups: list[Row] | None = None
+    curves: tuple[Curve, ...] = ()
+    counted: bool = True
+
+    def heading(self) -> str:
+        """Return what stands above the list: its title, and how many rows it has."""
+        return f"{self.title} ({len(self.shown()) + self.left_out})" if self.counted else self.title
+
+    def shown(self) -> list[Row]:
+        """Return the rows that people are shown: those of no folded group."""
+        folded = {one["group"] for one in self.groups or () if one["folded"]}
+        return [row for row in self.rows if row["group"] not in folded] if folded else self.rows
+
+    def lead(self, row: Row, before: Row | None) -> str:
+        """Return what stands above a row: the text of its group, where that begins with it."""
+        if self.groups is None or (before and before["group"] == row["group"]):
+            return ""
+        return next((one["text"] for one in self.groups if one["group"] == row["group"]), "")
+
+    def events(self) -> list[str]:
+        """Return the texts of the folded groups."""
+        return [one["text"] for one in self.groups or () if one["folded"]]
+
+    def shown_with(self, columns: tuple[Column, ...]) -> Section:
+        """Return the section with other columns for people."""
+        return replace(self, columns=columns)
 
     def cut(self, limit: int | None) -> Section:
-        """Return the section with at most this many rows; None keeps all."""
-        rows = self.rows[:limit]
-        return replace(self, rows=rows, left_out=self.left_out + len(self.rows) - len(rows))
+        """Return the section with at most this many rows that people are shown; None keeps all."""
+        if limit is None:
+            return self
+        shown = self.shown()
+        rows = shown[:limit]
+        return replace(self, rows=rows, left_out=self.left_out + len(shown) - len(rows))
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,16 +164,28 @@ def _since(row: Row) -> str:
     return commit(first) if first == last else f"{commit(first)}..{commit(last)}"
 
 
-def name_column(rows: list[Row]) -> Column:
-    """Show the test, and what else it takes to tell two rows apart."""
+def label_column(rows: list[Row], key: str) -> Column:
+    """Show what a row is about, and what else it takes to tell two rows apart.
+
+    Args:
+        rows: All rows of the list, with `project` and `variant`.
+        key: Holds the name of what a row is about; None where it has none.
+    """
     several = {key: len({row[key] for row in rows}) > 1 for key in ("project", "variant")}
+    nameless = "(not told apart)" if key == "phase" else f"(no {key})"
 
     def text(row: Row) -> str:
         project = f"{row['project']}: " if several["project"] else ""
         variant = f" ({row['variant'] or 'no variant'})" if several["variant"] else ""
-        return f"{project}{row['test_id']}{variant}"
+        name = nameless if row[key] is None else row[key]
+        return f"{project}{name}{variant}"
 
-    return Column("test", text)
+    return Column(key, text)
+
+
+def name_column(rows: list[Row]) -> Column:
+    """Show the test, and what else it takes to tell two rows apart."""
+    return replace(label_column(rows, "test_id"), title="test")
 
 
 def flaky_section(judged: Judgement) -> Section:
@@ -160,14 +208,23 @@ def flaky_section(judged: Judgement) -> Section:
     )
 
 
-def broken_section(judged: Sequence[Judged]) -> Section:
+def broken_section(judged: Sequence[Judged], places: BrokenPlaces | None = None) -> Section:
     """List the broken tests, those that broke last first.
 
     Below stands how likely the others are broken whose newest run failed: it is too early to say.
+
+    Args:
+        judged: All tests that were judged.
+        places: Which of them broke at one place; not told where None.
     """
     found = [one for one in judged if one.status == "broken"]
     order = sorted(found, key=lambda one: (one.failing_streak, -(one.p_broken or 0)))
     rows = [one._asdict() for one in order]
+    if places is not None:
+        number = places.number
+        rows = [row | {"group": number[one[:3]]} for row, one in zip(rows, order, strict=True)]
+        first = {row["group"]: at for at, row in reversed(list(enumerate(rows)))}
+        rows.sort(key=lambda row: first[row["group"]])
     columns = (
         Column("broken", lambda r: probability(r["p_broken"]), right=True),
         Column("failed runs", lambda r: str(r["failing_streak"]), right=True),
@@ -183,12 +240,25 @@ def broken_section(judged: Sequence[Judged]) -> Section:
     ]
     if len(undecided) > _NOTES:
         notes.append(f"... and {len(undecided) - _NOTES} more for which it is too early to say.")
-    return Section("broken", "Broken tests", rows, columns, "No broken tests.", notes=tuple(notes))
+    empty, told = "No broken tests.", tuple(notes)
+    return Section(
+        "broken", "Broken tests", rows, columns, empty, notes=told, groups=places and places.groups
+    )
 
 
 def is_undecided(one: Judged) -> bool:
     """Tell whether a test failed in its newest run, and may be broken or not."""
     return one.status == "unknown" and one.last_verdict == "failed" and one.p_broken is not None
+
+
+def speed_columns() -> tuple[Column, ...]:
+    """Show median, 95th percentile, total and how many runs they are of."""
+    return (
+        Column("median", lambda r: seconds(r["median_s"]), right=True),
+        Column("p95", lambda r: seconds(r["p95_s"]), right=True),
+        Column("total", lambda r: seconds(r["total_s"]), right=True),
+        Column("runs", lambda r: str(r["samples"]), right=True),
+    )
 
 
 def speed_section(timed: Speeds, *, slowest: bool, sort: str) -> Section:
@@ -200,13 +270,7 @@ def speed_section(timed: Speeds, *, slowest: bool, sort: str) -> Section:
         sort: By `median`, `p95` or `total`.
     """
     rows = timed.rows
-    columns = (
-        Column("median", lambda r: seconds(r["median_s"]), right=True),
-        Column("p95", lambda r: seconds(r["p95_s"]), right=True),
-        Column("total", lambda r: seconds(r["total_s"]), right=True),
-        Column("runs", lambda r: str(r["samples"]), right=True),
-        name_column(rows),
-    )
+    columns = (*speed_columns(), name_column(rows))
     name = "slowest" if slowest else "fastest"
     empty = "No durations: no test has passed yet."
     title = f"{name.capitalize()} tests, by {sort}"
@@ -247,7 +311,7 @@ def summarise(
         "failing": sum(one.last_verdict == "failed" for one in judged.rows),
         "undecided": sum(map(is_undecided, judged.rows)),
         "ignored_runs": len(void),
-        "slower": None if slower is None else len(slower.rows) + slower.left_out,
+        "slower": None if slower is None else len(slower.shown()) + slower.left_out,
     }
     return summary, _sentences(summary)
 

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
     Execute = Callable[..., duckdb.DuckDBPyConnection]
 
+_NEWEST = 5
+"""Runs of a variant among which the one is taken that says how large the suite is."""
+
 _PASSED = """
 from raw.attempts a
 join chosen c using (upload_key)
@@ -41,6 +44,68 @@ order by all
 _NAMES = """
 select test_key, test_id from raw.tests where test_key in (select unnest($1::integer[]))
 """
+
+# Of the newest runs of each variant the largest one: the newest may be of a few tests only.
+_SUITE = f"""
+with stepped as (
+    select row_number() over (order by project, position) - 1 as step, project from windowed
+),
+sized as (
+    select c.variant_key, c.step, sum(u.attempts) as attempts
+    from chosen c
+    join stepped using (step)
+    join raw.uploads u using (upload_key)
+    where project = $1
+    group by c.variant_key, c.step
+    qualify row_number() over (partition by c.variant_key order by c.step desc) <= {_NEWEST}
+),
+taken as (
+    select variant_key, arg_max(step, (attempts, step)) as step from sized group by variant_key
+),
+suite as (
+    select distinct a.test_key, c.variant_key
+    from raw.attempts a
+    join chosen c using (upload_key)
+    join taken using (variant_key, step)
+)
+select s.scope, count(*)::integer
+from suite
+join raw.tests t using (test_key)
+join raw.variants v using (variant_key)
+join (select unnest($2::varchar[]) as scope) s
+    on starts_with(t.test_id, s.scope) or list_contains(string_split(v.variant, ','), s.scope)
+group by s.scope
+"""  # noqa: S608 - constants
+
+_PHASES = """
+select a.test_key, c.step::integer as step,
+       arg_max(
+           {'setup': a.setup_us, 'all': a.duration_us, 'teardown': a.teardown_us},
+           (c.run_attempt, c.upload_key, a.attempt)
+       ) as phases
+from raw.attempts a
+join chosen c using (upload_key)
+join raw.variants v using (variant_key)
+where a.outcome = 'passed'::raw.outcome and v.variant = $1
+  and a.test_key in (select unnest($2::integer[])) and c.step in (select unnest($3::integer[]))
+group by a.test_key, c.step
+"""
+
+
+class Phases(NamedTuple):
+    """Durations of the parts of tests, seconds; rows are the tests asked for, columns their runs.
+
+    NaN where no attempt passed in the run, or nobody told of the parts.
+
+    Attributes:
+        setup: Before the test itself: its fixtures.
+        call: The test itself.
+        teardown: Behind it.
+    """
+
+    setup: npt.NDArray[np.float32]
+    call: npt.NDArray[np.float32]
+    teardown: npt.NDArray[np.float32]
 
 
 class Durations(NamedTuple):
@@ -87,7 +152,7 @@ def duration_matrices(execute: Execute, *, runs: int) -> list[Durations]:
         for variant_key, project, text in groups:
             held = (columns[1] == variant_key) & (projects[columns[2]] == project)
             if held.any():
-                tests, steps, seconds = _matrix(columns[0][held], columns[2][held], micros[held])
+                tests, steps, seconds = matrix_of(columns[0][held], columns[2][held], micros[held])
                 found.append(Durations(project, text, tests, steps, seconds))
         # As many cells as attempts: no test passed twice in a run, and none had to be chosen.
         if sum(int(np.isfinite(one.seconds).sum()) for one in found) == len(micros):
@@ -98,7 +163,7 @@ def duration_matrices(execute: Execute, *, runs: int) -> list[Durations]:
     ]
 
 
-def _matrix(
+def matrix_of(
     test: npt.NDArray[np.int64], step: npt.NDArray[np.int64], micros: npt.NDArray[np.float32]
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.float32]]:
     """Return the tests, the steps and the seconds of each."""
@@ -132,3 +197,38 @@ def _project_of_step(execute: Execute) -> npt.NDArray[Any]:
 def names_of(execute: Execute, keys: list[int]) -> dict[int, str]:
     """Return the ids of tests by their keys."""
     return dict(execute(_NAMES, keys).fetchall())
+
+
+def phase_matrices(execute: Execute, durations: Durations, keys: list[int]) -> Phases:
+    """Read how long the parts of a few tests took, in the runs of a matrix.
+
+    Args:
+        execute: Runs a statement on the store.
+        durations: Says which variant, and which runs.
+        keys: Keys of the tests.
+    """
+    import numpy as np
+
+    steps = {step: column for column, step in enumerate(durations.steps.tolist())}
+    rows = {key: row for row, key in enumerate(keys)}
+    found = np.full((3, len(keys), len(steps)), np.nan, np.float32)
+    for test, step, told in execute(_PHASES, durations.variant, keys, list(steps)).fetchall():
+        setup, whole, teardown = told["setup"], told["all"], told["teardown"]
+        if setup is not None and whole is not None and teardown is not None:
+            parts = setup, max(0, whole - setup - teardown), teardown
+            found[:, rows[test], steps[step]] = [one * 1e-6 for one in parts]
+    return Phases(*found)
+
+
+def scope_sizes(execute: Execute, project: str, scopes: list[str]) -> dict[str, int]:
+    """Count the tests of a project in scopes, each variant apart, by a recent run of each.
+
+    Args:
+        execute: Runs a statement on the store.
+        project: Namespace of the tests.
+        scopes: Beginnings of test ids, or pairs of the variant; the empty one holds all tests.
+
+    Returns:
+        Tests by scope; a scope without any is left out.
+    """
+    return dict(execute(_SUITE, project, scopes).fetchall())

@@ -23,6 +23,7 @@ class Window:
         variant: Only uploads whose variant holds all these pairs; empty for all.
         since_us: Only runs that began at or after this instant; None for all.
         run_id: Only this run; None for all.
+        run_ids: Only these runs; None for all.
         last: At most this many of the newest runs of each project; None for all.
         aliases: Old and new id of tests whose history goes on under the new one; no new id is an
             old one of another pair. Followed by reports and lists.
@@ -33,6 +34,7 @@ class Window:
     variant: dict[str, str] = field(default_factory=dict)
     since_us: int | None = None
     run_id: str | None = None
+    run_ids: tuple[str, ...] | None = None
     last: int | None = None
     aliases: tuple[tuple[str, str], ...] = ()
 
@@ -88,6 +90,7 @@ where project = coalesce($1, project)
   and ($2 is null or branch = $2)
   and ($3 is null or started_at >= make_timestamp($3))
   and run_id = coalesce($4, run_id)
+  and ($6 is null or list_contains($6::varchar[], run_id))
 qualify $5 is null
      or row_number() over (partition by project order by position desc) <= $5
 """
@@ -196,5 +199,6 @@ def select_window(
         window: Which runs.
         columns: Those of the view `runs` that are needed; in a long history each costs its time.
     """
-    values = [window.project, window.branch, window.since_us, window.run_id, window.last]
+    run_ids = None if window.run_ids is None else list(window.run_ids)
+    values = [window.project, window.branch, window.since_us, window.run_id, window.last, run_ids]
     connection.execute(_WINDOW.format(columns=columns), values).fetchall()

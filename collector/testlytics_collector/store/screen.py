@@ -64,14 +64,16 @@ group by a.test_key
 """  # noqa: S608 - constants
 
 # Chosen by what they took, not by key: a store made anew numbers its tests differently.
+_SAMPLED = """
+create or replace temp table sampled as
+select test_key, us
+from ran
+where us >= case when (select count_if(us >= $2) from ran) >= $1 then $2 else 1 end
+qualify rank() over (order by hash(us), us) <= $1
+"""
+
 _FACTOR = f"""
-with sampled as (
-    select test_key, us
-    from ran
-    where us >= case when (select count_if(us >= $4) from ran) >= $3 then $4 else 1 end
-    qualify rank() over (order by hash(us), us) <= $3
-),
-usual as (
+with usual as (
     select a.test_key, quantile_cont(a.duration_us, 0.5) as us
     from raw.attempts a
     join sampled s using (test_key)
@@ -184,33 +186,46 @@ def slower_than_before(rows: Rows, project: str, run_id: str, screen: Screen) ->
         By variant and test id. Tests that did not pass in the run, or in none of those before, are
         not in it; nor is anything where the run is not known.
     """
-    margin_us = screen.margin_s * 1e6
     rows(_EARLIER, [project, run_id, screen.runs])
     found = []
     for key, variant, uploads in rows(_LEGS, [project, run_id]):
-        [(first, last, every)] = rows(_SPAN, [key])
-        if first is None:
+        factor = suspects(rows, key, uploads, screen)
+        if factor is None:
             continue
-        rows(_RAN, [uploads])
-        # A look at each upload costs as much as the counting; mostly all between are meant.
-        among, values = ("", []) if every else (_AMONG, [key])
-        factor = _run_factor(rows, among, [first, last, *values])
-        rows(_TAKEN, [screen.ratio, margin_us, factor])
-        suspects = _SUSPECTS.format(among=among, beyond=float(screen.beyond))
-        rows(suspects, [first, last, *values])
         for test_id, taken_us, earlier_us in rows(_VALUES, [key]):
             median_us = _median(earlier_us)
-            if taken_us / factor > screen.ratio * median_us + margin_us:
+            if taken_us / factor > screen.ratio * median_us + screen.margin_s * 1e6:
                 found.append(Slower(test_id, variant, taken_us, factor, median_us, earlier_us))
     return found
 
 
-def _run_factor(rows: Rows, among: str, values: list[Any]) -> float:
-    [(tests, factor)] = rows(
-        _FACTOR.format(among=among.replace("$3", "$5")),
-        [*values[:2], _FACTOR_TESTS, _TRUSTED_US, *values[2:]],
-    )
-    return float(factor) if tests >= _LEAST_FACTOR_TESTS else 1.0
+def suspects(rows: Rows, variant_key: int, uploads: list[int], screen: Screen) -> float | None:
+    """Find the tests of a run and variant that took longer than usual, by counting only.
+
+    Needs the table `earlier`. The tests come into the table `suspects`, those that the run factor
+    was taken from into `sampled`.
+
+    Args:
+        rows: Runs a statement.
+        variant_key: The variant.
+        uploads: The run's uploads in that variant.
+        screen: What is looked for.
+
+    Returns:
+        The run factor; None where there are no earlier runs of the variant.
+    """
+    [(first, last, every)] = rows(_SPAN, [variant_key])
+    if first is None:
+        return None
+    rows(_RAN, [uploads])
+    rows(_SAMPLED, [_FACTOR_TESTS, _TRUSTED_US])
+    # A look at each upload costs as much as the counting; mostly all between are meant.
+    among, values = ("", []) if every else (_AMONG, [variant_key])
+    [(tests, told)] = rows(_FACTOR.format(among=among), [first, last, *values])
+    factor = float(told) if tests >= _LEAST_FACTOR_TESTS else 1.0
+    rows(_TAKEN, [screen.ratio, screen.margin_s * 1e6, factor])
+    rows(_SUSPECTS.format(among=among, beyond=float(screen.beyond)), [first, last, *values])
+    return factor
 
 
 def _median(values: list[int]) -> float:

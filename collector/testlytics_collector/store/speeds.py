@@ -9,7 +9,7 @@ looked at.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from math import ceil
 from typing import Any, NamedTuple
 
@@ -174,6 +174,10 @@ select distinct test_key from totals where total >= $1
 
 _ALL = "create or replace temp table candidates as select test_key from raw.tests"
 
+_AMONG = "create or replace temp table candidates as select unnest($1::integer[]) as test_key"
+
+_COUNTED = "select count(*) from (select distinct test_key, variant_key from timed)"
+
 _SERIES = f"""
 with known as materialized ({_KNOWN}),
 others as (
@@ -202,7 +206,14 @@ class Speeds(NamedTuple):
     series: int
 
 
-def speeds(rows: Rows, *, order: str, slowest: bool, limit: int | None) -> Speeds:
+def speeds(
+    rows: Rows,
+    *,
+    order: str,
+    slowest: bool,
+    limit: int | None,
+    among: Collection[int] | None = None,
+) -> Speeds:
     """Summarise durations. Needs the table `chosen` of `windowed`.
 
     Args:
@@ -210,7 +221,13 @@ def speeds(rows: Rows, *, order: str, slowest: bool, limit: int | None) -> Speed
         order: `median`, `p95` or `total`.
         slowest: The slowest first, or the fastest first; then by project, test_id, variant.
         limit: At most this many rows; None for all.
+        among: Only these tests, by key; None for all.
     """
+    if among is not None:
+        rows(_AMONG, list(among))
+        rows(_TIMED)
+        [(series,)] = rows(_COUNTED)
+        return Speeds(_named(rows(_SUMMARY, order, slowest, limit)), series)
     told = _by_usual(rows, order, limit) if slowest and limit and order != "total" else None
     if told is not None:
         return told

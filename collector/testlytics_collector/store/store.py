@@ -11,6 +11,7 @@ from testlytics_collector.records import Attempt, Upload
 from testlytics_collector.store import (
     archive,
     facts,
+    gating,
     pruned,
     purge,
     reader,
@@ -20,6 +21,7 @@ from testlytics_collector.store import (
 )
 from testlytics_collector.store.connection import connect, translated
 from testlytics_collector.store.extract import Extract
+from testlytics_collector.store.gating import GatedRun
 from testlytics_collector.store.lists import Lists
 from testlytics_collector.store.purge import Purged
 from testlytics_collector.store.reader import Suite, Window
@@ -164,6 +166,30 @@ class Store:
         """Find the tests of a run that took longer than before; see `slower_than_before`."""
         with translated(self.path):
             return slower_than_before(self._rows, project, run_id, screen or Screen())
+
+    def run_to_judge(self, project: str | None, run_id: str | None) -> GatedRun | None:
+        """Return the run that a gate looks at; see `gating.run_to_judge`."""
+        with translated(self.path):
+            return gating.run_to_judge(self._rows, project, run_id)
+
+    def branches(self, run: GatedRun) -> list[str]:
+        """Name the branches of a project; see `gating.branches`."""
+        with translated(self.path):
+            return gating.branches(self._rows, run)
+
+    def earlier_runs(
+        self, run: GatedRun, *, branch: str | None, until_us: int | None, limit: int
+    ) -> list[GatedRun]:
+        """Return runs before a run; see `gating.earlier_runs`."""
+        with translated(self.path):
+            return gating.earlier_runs(
+                self._rows, run, branch=branch, until_us=until_us, limit=limit
+            )
+
+    def runs_of_change(self, run: GatedRun, limit: int) -> list[GatedRun]:
+        """Return runs of the same change; see `gating.runs_of_change`."""
+        with translated(self.path):
+            return gating.runs_of_change(self._rows, run, limit)
 
     def verdicts(self, window: Window) -> pl.DataFrame:
         """Return the verdicts of a window's runs; see `reader.verdict_frame`."""

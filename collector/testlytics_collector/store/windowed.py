@@ -5,18 +5,47 @@ What is asked of tests that failed is asked only of those; the others are counte
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from itertools import compress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from testlytics_collector.records import variant_text
 from testlytics_collector.store.aliases import spelling
 from testlytics_collector.store.calm import Calm, calm
-from testlytics_collector.store.durations import Durations, duration_matrices, names_of
+from testlytics_collector.store.costs import (
+    Cost,
+    Known,
+    PhaseCost,
+    group_costs,
+    known_tests,
+    owner_tags,
+    phase_costs,
+)
+from testlytics_collector.store.durations import (
+    Durations,
+    Phases,
+    duration_matrices,
+    names_of,
+    phase_matrices,
+    scope_sizes,
+)
+from testlytics_collector.store.gating import GateReader
+from testlytics_collector.store.growth import Stays, Tries, fresh_tests, stays, tries
+from testlytics_collector.store.impact import (
+    Job,
+    OnPath,
+    Said,
+    Trouble,
+    critical_path,
+    jobs,
+    said,
+    troubles,
+)
 from testlytics_collector.store.outcomes import BAD, GOOD
 from testlytics_collector.store.reader import Window, select_window
 from testlytics_collector.store.sample import SAMPLED
 from testlytics_collector.store.speeds import Speeds, speeds
+from testlytics_collector.store.watched import Watched, watched
 
 if TYPE_CHECKING:
     import duckdb
@@ -263,17 +292,90 @@ class WindowReader:
             self._rows(_VOID, list(void))
         return calm(self._rows, settled)
 
-    def speeds(self, *, order: str, slowest: bool, limit: int | None) -> Speeds:
+    def speeds(
+        self, *, order: str, slowest: bool, limit: int | None, among: Collection[int] | None = None
+    ) -> Speeds:
         """Summarise the durations of passed attempts; see `speeds.speeds`."""
-        return speeds(self._rows, order=order, slowest=slowest, limit=limit)
+        return speeds(self._rows, order=order, slowest=slowest, limit=limit, among=among)
+
+    def known_tests(self) -> list[Known]:
+        """Return the tests of the window's projects; see `costs.known_tests`."""
+        return known_tests(self._rows)
+
+    def owner_tags(self) -> dict[tuple[str, str], str]:
+        """Return the tags `owner` of tests; see `costs.owner_tags`."""
+        return owner_tags(self._rows)
+
+    def costs(self, labels: Mapping[int, int]) -> list[Cost]:
+        """Sum up what groups of tests cost; see `costs.group_costs`."""
+        return group_costs(self._rows, labels)
+
+    def phase_costs(self, labels: Mapping[int, int]) -> list[PhaseCost]:
+        """Sum up what the phases of groups of tests cost; see `costs.phase_costs`."""
+        return phase_costs(self._rows, labels)
 
     def durations(self, runs: int) -> list[Durations]:
         """Return the durations of passed attempts; see `durations.duration_matrices`."""
         return duration_matrices(self._asked, runs=runs)
 
+    def phases(self, durations: Durations, keys: list[int]) -> Phases:
+        """Return the durations of the parts of tests; see `durations.phase_matrices`."""
+        return phase_matrices(self._asked, durations, keys)
+
+    def scope_sizes(self, project: str, scopes: list[str]) -> dict[str, int]:
+        """Count the tests in scopes; see `durations.scope_sizes`."""
+        return scope_sizes(self._asked, project, scopes)
+
+    def stays(self, durations: Durations) -> Stays:
+        """Say when the tests of a matrix came and went; see `growth.stays`."""
+        return stays(self._asked, durations)
+
+    def fresh_tests(self) -> list[int]:
+        """Return the keys of tests that were first seen in the window; see `growth`."""
+        return fresh_tests(self._asked)
+
+    def tries(self) -> list[Tries]:
+        """Count how many tests were tried again; see `growth.tries`."""
+        return tries(self._asked)
+
+    def jobs(self) -> list[Job]:
+        """Say what jobs took; see `impact.jobs`."""
+        return jobs(self._rows)
+
+    def troubles(self) -> list[Trouble]:
+        """Say which tests failed in which jobs; see `impact.troubles`."""
+        return troubles(self._rows)
+
+    def critical_path(self, most: int) -> list[OnPath]:
+        """Say which tests make jobs long, after `jobs`; see `impact.critical_path`."""
+        return critical_path(self._rows, most)
+
+    def said(self) -> list[Said]:
+        """Return what failures said; see `impact.said`."""
+        return said(self._rows)
+
     def names(self, keys: list[int]) -> dict[int, str]:
         """Return the ids of tests by the keys that `durations` gives."""
         return names_of(self._asked, keys)
+
+    def variant_runs(self, variant: str) -> list[int]:
+        """Return the runs that have a variant, given in canonical form, as steps, rising."""
+        return [
+            int(step)
+            for (step,) in self._rows(
+                """select distinct c.step from chosen c join raw.variants v using (variant_key)
+                   where v.variant = $1 order by 1""",
+                variant,
+            )
+        ]
+
+    def watched(self, names: list[str]) -> Watched:
+        """Look at a few tests by name; see `watched.watched`."""
+        return watched(self._rows, names)
+
+    def gate(self) -> GateReader:
+        """Ask about the newest run; see `gating.GateReader`."""
+        return GateReader(self._asked)
 
     def _asked(self, sql: str, *values: object) -> duckdb.DuckDBPyConnection:
         return self._connection.execute(self._spelled(sql), list(values))

@@ -8,9 +8,11 @@ from statistics import median
 import pytest
 
 from testlytics_analytics.outcome_changes import (
+    Breakage,
     ChangeOptions,
     Placed,
     Position,
+    breakages,
     broken_since,
     changes,
     grouped,
@@ -97,3 +99,21 @@ def test_tests_with_far_names_are_not_grouped() -> None:
 def test_ranges_that_hardly_overlap_are_two_regressions() -> None:
     wide, other = Placed(1, "a", 0, 10), Placed(2, "b", 7, 17)
     assert grouped([wide, other]) == [(wide,), (other,)]
+
+
+def test_tests_that_broke_at_one_place_are_one_breakage_whatever_their_names() -> None:
+    wide, narrow, far = Placed(0, "a", 8, 13), Placed(500, "z", 10, 11), Placed(9, "k", 30, 31)
+    assert breakages([far, narrow, wide]) == [
+        Breakage((wide, narrow), 10, 11),
+        Breakage((far,), 30, 31),
+    ]
+    assert breakages([]) == []
+
+
+def test_breakages_do_not_depend_on_the_order() -> None:
+    dice = Random(4)
+    found = [Placed(n, f"t{n}", at, at + dice.randrange(1, 5)) for n, at in enumerate([3, 9] * 9)]
+    expected = breakages(found)
+    for _ in range(5):
+        dice.shuffle(found)
+        assert breakages(found) == expected
