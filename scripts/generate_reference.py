@@ -14,23 +14,48 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from testlytics.gate.findings import Policy
+from testlytics_analytics.confirmation import ErrorRates
+from testlytics_analytics.durations.fresh import FreshOptions
+from testlytics_analytics.durations.groups import OnsetOptions
+from testlytics_analytics.durations.metrics import MetricOptions
+from testlytics_analytics.durations.phases import PhaseOptions
 from testlytics_analytics.durations.run_factor import FactorOptions
+from testlytics_analytics.durations.segments import SegmentOptions
 from testlytics_analytics.durations.shift_scan import ScanOptions
 from testlytics_analytics.durations.slowdowns import SlowdownOptions
+from testlytics_analytics.durations.suite_null import NullOptions
 from testlytics_analytics.evidence import outages, systemic_runs
+from testlytics_analytics.excuses import ExcuseOptions
 from testlytics_analytics.outcome_changes import broken_since
 from testlytics_analytics.outcome_priors import Priors
 from testlytics_analytics.outcome_verdicts import VerdictOptions
+from testlytics_analytics.scopes import ScopeOptions
 from testlytics_analytics.status import SimpleRule
+from testlytics_analytics.trends import TrendOptions
 from testlytics_collector.store import derived, schema
 
 DOCS = Path(__file__).parent.parent / "docs"
 REFERENCE = DOCS / "reference"
 VERDICTS = DOCS / "explanation" / "verdicts.md"
 SLOWDOWNS = DOCS / "explanation" / "slowdowns.md"
+GROUPS = DOCS / "explanation" / "regression-groups.md"
+GATE = DOCS / "explanation" / "gate.md"
+TRENDS = DOCS / "explanation" / "trends.md"
 CONSTANTS: dict[Path, tuple[Callable[..., object], ...]] = {
-    VERDICTS: (VerdictOptions, Priors, systemic_runs, outages, broken_since, SimpleRule),
-    SLOWDOWNS: (SlowdownOptions, FactorOptions, ScanOptions),
+    VERDICTS: (
+        VerdictOptions,
+        Priors,
+        systemic_runs,
+        outages,
+        broken_since,
+        SimpleRule,
+        ErrorRates,
+    ),
+    GROUPS: (OnsetOptions, ScopeOptions, PhaseOptions, SegmentOptions),
+    SLOWDOWNS: (SlowdownOptions, FactorOptions, ScanOptions, NullOptions),
+    TRENDS: (TrendOptions, MetricOptions),
+    GATE: (ExcuseOptions, FreshOptions, Policy),
 }
 BEGIN = (
     "<!-- Constants, made by scripts/generate_reference.py; change the code, run make docs. -->\n"
@@ -40,12 +65,21 @@ COMMANDS = (
     "",
     "ingest",
     "report",
+    "gate",
+    "comment",
+    "quarantine",
+    "quarantine add",
+    "quarantine list",
+    "quarantine check",
+    "quarantine prove",
+    "quarantine review",
     "runs",
     "tests",
     "failures",
     "sql",
     "prune",
     "purge",
+    "init",
     "export",
     "merge",
     "doctor",
@@ -72,7 +106,7 @@ def command_page() -> str:
     """Return the page of the command line."""
     blocks = [HEAD]
     for name in COMMANDS:
-        arguments = [word for word in ("testlytics", name, "--help") if word]
+        arguments = ["testlytics", *name.split(), "--help"]
         shown = subprocess.run(
             [sys.executable, "-m", *arguments], capture_output=True, text=True, check=True
         ).stdout.replace("python -m testlytics", "testlytics")

@@ -42,23 +42,52 @@ def commit_order(
     return {one: placed[one] for one in asked if one in placed}
 
 
+def branched_off(commit: str, base: str, folder: Path | None = None) -> int | None:
+    """Say where the newest commit stands that a commit and a branch have in common.
+
+    Args:
+        commit: Full id.
+        base: Name of the branch; `origin/` is tried first.
+        folder: In the repository; the present one where None.
+
+    Returns:
+        An instant as `commit_order` gives; None where git does not know.
+    """
+    if len(commit) < 40 or not set(commit) <= _HEX or base.startswith("-"):
+        return None
+    for name in (f"refs/remotes/origin/{base}", f"refs/heads/{base}"):
+        found = _git(["merge-base", "--end-of-options", commit, name], folder).strip()
+        if found:
+            return commit_order([found], {}, folder).get(found)
+    return None
+
+
 def _listed(commits: list[str], folder: Path | None) -> list[tuple[str, list[str], int]]:
     """List the commits and their ancestors, children before parents."""
-    command = ["git", "rev-list", "--ignore-missing", "--topo-order", "--parents", "--timestamp"]
+    command = ["rev-list", "--ignore-missing", "--topo-order", "--parents", "--timestamp"]
     command += [f"--max-count={DEPTH + len(commits)}", "--stdin"]
+    said = _git(command, folder, "\n".join(commits) + "\n")
+    try:
+        rows = [line.split() for line in said.splitlines()]
+        return [(row[1], row[2:], int(row[0]) * _SECOND_US) for row in rows]
+    except (ValueError, IndexError):
+        return []
+
+
+def _git(arguments: list[str], folder: Path | None, given: str = "") -> str:
+    """Ask git; return what it says, nothing where it cannot."""
     quiet = {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
     try:
-        done = subprocess.run(  # noqa: S603 - fixed words; ids go through stdin
-            command,
+        done = subprocess.run(  # noqa: S603 - no shell; names are told apart from options
+            ["git", *arguments],  # noqa: S607 - the user's git
             cwd=folder,
-            input="\n".join(commits) + "\n",
+            input=given,
             capture_output=True,
             text=True,
             timeout=_TIMEOUT_S,
             env={**os.environ, **quiet},
             check=True,
         )
-        rows = [line.split() for line in done.stdout.splitlines()]
-        return [(row[1], row[2:], int(row[0]) * _SECOND_US) for row in rows]
-    except (OSError, subprocess.SubprocessError, ValueError, IndexError):
-        return []
+    except (OSError, subprocess.SubprocessError, ValueError):
+        return ""
+    return done.stdout

@@ -19,15 +19,19 @@ _COMMANDS = {
     "export": ("export", "export", "Write runs: JUnit XML, tables, a run archive."),
     "merge": ("merge", "merge", "Take in run archives and other stores."),
     "report": ("report", "report", "Tell which tests are flaky, broken, slow or slower."),
+    "gate": ("gate", "gate", "Say whether a run broke something: 0 or 1."),
+    "comment": ("comment", "comment", "Tell it in a GitHub pull request."),
+    "quarantine": ("quarantine", "commands", "Look after tests whose failures do not count."),
     "runs": ("runs", "list_runs", "List runs."),
     "tests": ("tests", "list_cases", "List tests and how often they fail."),
     "failures": ("failures", "list_failures", "List failures and what they said."),
     "sql": ("sql", "sql", "Ask the store in SQL."),
     "prune": ("prune", "prune", "Remove old runs, keep what they count for."),
     "purge": ("purge", "purge", "Remove for good what should not be kept."),
+    "init": ("init", "init", "Begin: a workflow for the CI, and settings."),
     "doctor": ("doctor", "doctor", "Look whether a store is sound, and put it right."),
 }
-"""By name, in the order of the help: module below `testlytics.cli`, function in it, short help."""
+"""By name, in the order of the help: module below `testlytics.cli`, what is in it, short help."""
 
 
 class Commands(MutableMapping[str, Any]):
@@ -39,15 +43,19 @@ class Commands(MutableMapping[str, Any]):
     def __getitem__(self, name: str) -> Any:  # noqa: ANN401 - Typer does not export their class
         if name not in self._made:
             module, function, short_help = _COMMANDS[name]
-            alone = typer.Typer(
-                add_completion=False,
-                pretty_exceptions_enable=False,
-                rich_markup_mode=None,
-                context_settings=HELP_OPTIONS,
-            )
             made = getattr(import_module(f"testlytics.cli.{module}"), function)
-            alone.command(name, short_help=short_help)(made)
-            self._made[name] = typer.main.get_command(alone)
+            if not isinstance(made, typer.Typer):
+                alone = typer.Typer(
+                    add_completion=False,
+                    pretty_exceptions_enable=False,
+                    rich_markup_mode=None,
+                    context_settings=HELP_OPTIONS,
+                )
+                alone.command(name, short_help=short_help)(made)
+                made = alone
+            command: Any = typer.main.get_command(made)
+            command.name, command.short_help = name, short_help
+            self._made[name] = command
         return self._made[name]
 
     def __setitem__(self, name: str, command: Any) -> None:  # noqa: ANN401 - as above
@@ -70,14 +78,32 @@ class OptionNames(Mapping[str, frozenset[str]]):
         self._commands = commands
 
     def __getitem__(self, name: str) -> frozenset[str]:
-        params = self._commands[name].params
-        return frozenset(option.name.rstrip("_") for option in params if option.name)
+        command = self._commands[name]
+        parts = (command, *_below(command).values())
+        return frozenset(
+            option.name.rstrip("_") for part in parts for option in part.params if option.name
+        )
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._commands)
 
     def __len__(self) -> int:
         return len(self._commands)
+
+
+def defaults(command: Any, options: dict[str, Any]) -> dict[str, Any]:  # noqa: ANN401 - as above
+    """Return the defaults of a command's options as Typer takes them; in a group each has its own.
+
+    Args:
+        command: The command, or the group.
+        options: Values by name.
+    """
+    return dict.fromkeys(_below(command), options) or options
+
+
+def _below(command: Any) -> Mapping[str, Any]:  # noqa: ANN401 - as above
+    found: Mapping[str, Any] = getattr(command, "commands", {})
+    return found
 
 
 class LazyGroup(TyperGroup):

@@ -8,6 +8,9 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
+from pathlib import Path
+
+from testlytics_collector.errors import unwritable
 
 
 class Format(StrEnum):
@@ -38,6 +41,19 @@ def write_bytes(data: bytes) -> bool:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return False
     return True
+
+
+def save(path: Path, data: bytes, *, append: bool = False) -> None:
+    """Write a file, or to its end.
+
+    Raises:
+        Error: It cannot be written.
+    """
+    try:
+        with path.open("ab" if append else "wb") as file:
+            file.write(data)
+    except OSError as error:
+        raise unwritable(path, error) from error
 
 
 def write_all(texts: Iterable[str]) -> None:

@@ -11,7 +11,7 @@ import typer
 
 import testlytics
 from testlytics.cli import _errors
-from testlytics.cli._commands import HELP_OPTIONS, LazyGroup, OptionNames
+from testlytics.cli._commands import HELP_OPTIONS, LazyGroup, OptionNames, defaults
 from testlytics.config import settings
 
 app = typer.Typer(
@@ -47,10 +47,13 @@ def _defaults(
     ] = False,
 ) -> None:
     """Take the defaults of options from [tool.testlytics] in pyproject.toml."""
-    known = OptionNames(context.command.commands)  # type: ignore[attr-defined]
+    commands = context.command.commands  # type: ignore[attr-defined]
     context.default_map = {
-        name: {("format_" if key == "format" else key): value for key, value in options.items()}
-        for name, options in settings(known).items()
+        name: defaults(
+            commands[name],
+            {("format_" if key == "format" else key): value for key, value in options.items()},
+        )
+        for name, options in settings(OptionNames(commands)).items()
     }
 
 

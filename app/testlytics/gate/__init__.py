@@ -1,0 +1,1 @@
+"""The gate: what of one run is news, and whether that blocks."""
