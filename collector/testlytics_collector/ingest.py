@@ -79,6 +79,7 @@ class Stated:
         shard: Which part of the run.
         commit: Full commit id; states that exactly this was tested, without other changes.
         branch: Branch name.
+        pull_request: Its number.
         variant: Pairs that are added to each input's own.
     """
 
@@ -88,14 +89,14 @@ class Stated:
     shard: str | None = None
     commit: str | None = None
     branch: str | None = None
+    pull_request: str | None = None
     variant: dict[str, str] = field(default_factory=dict)
 
     def apply(self, upload: Upload) -> Upload:
         """Return the upload with what is stated put in place."""
+        names = "project run_id run_attempt shard commit branch pull_request"
         stated: dict[str, object] = {
-            name: value
-            for name in ("project", "run_id", "run_attempt", "shard", "commit", "branch")
-            if (value := getattr(self, name)) is not None
+            name: value for name in names.split() if (value := getattr(self, name)) is not None
         }
         if self.commit is not None:
             tree = upload.tree_sha if upload.commit == self.commit else None

@@ -80,6 +80,10 @@ def ingest(
             help="The commit that was tested, without other changes.",
         ),
     ] = None,
+    pull_request: Annotated[
+        str | None,
+        typer.Option(envvar="TESTLYTICS_PR", metavar="N", help="The pull request it was of."),
+    ] = None,
     max_size: Annotated[
         int,
         typer.Option(min=1, metavar="MIB", help="Largest file read, decompressed."),
@@ -121,6 +125,7 @@ def ingest(
         shard=shard,
         commit=commit,
         branch=branch,
+        pull_request=pull_request,
         variant=variant_pairs(variant),
     )
     kept = Messages.NONE if no_messages else Messages(messages.value)
