@@ -15,6 +15,7 @@ from scripts.accuracy import (
     cost,
     duration_weak_spots,
     durations,
+    gates,
     installed_rivals,
     outcomes,
     places,
@@ -31,6 +32,7 @@ PARTS: dict[str, Callable[..., list[Table]]] = {
     "durations": durations.tables,
     "rivals": installed_rivals.tables,
     "weak-spots": duration_weak_spots.tables,
+    "gates": gates.tables,
     "cost": cost.tables,
 }
 HEAD = """# How often verdicts are wrong

@@ -27,6 +27,7 @@ class FreshOptions:
         most: … and no more than the newest so many are looked at.
         before: Values before it needed.
         clip: A value counts up to this many standard deviations.
+        clear: The middle one of the change's values is at least so many of them up.
         beyond: At most this share of the values before are as long as the shortest of the change.
         together: The change's values lie within so many standard deviations of each other, or
             within this share of the increase: values that are far off by chance seldom do.
@@ -48,14 +49,15 @@ class FreshOptions:
     most: int = 5
     before: int = 10
     clip: float = 4.0
-    beyond: float = 0.2
+    clear: float = 3.5
+    beyond: float = 0.05
     together: tuple[float, float] = (4.5, 0.6)
     ratio: float = 1.25
     floor_s: float = 0.01
     apart: float = 0.3
     tick: float = 0.02
     chance: float = 0.002
-    caution: float = 0.6
+    caution: float = 0.9
     suspicion: float = 0.1
     most_scale: float = 3.0
     trusted_s: float = 0.1
@@ -206,6 +208,7 @@ def _fresh(series: _Series, suite: _Suite) -> Fresh | None:
     if (
         effect < log(options.ratio)
         or after_s - before_s < options.floor_s
+        or effect < options.clear * series.spread
         or effect < options.apart * abs(series.moved)
         or float((series.before >= own.min()).mean()) > options.beyond
     ):

@@ -124,7 +124,7 @@ def gate(
     if output is not None:
         _output.save(output, render.as_json(result).encode())
     if rerun_list is not None:
-        again = findings.tests_to_run_again(result)
+        again = findings.to_run_again(result)
         _output.save(rerun_list, "".join(f"{one}\n" for one in again).encode())
     if summary is not None:
         from testlytics.gate.markdown import as_markdown

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from testlytics_collector.store.gating import GateReader, Timings
     from testlytics_collector.store.windowed import WindowReader
 
-SCREEN = Screen(ratio=1.15, margin_s=0.005, beyond=0.2)
+SCREEN = Screen(ratio=1.15, margin_s=0.005, beyond=0.05)
 """A test that is not even so much slower in the newest run is passed over."""
 
 

@@ -203,7 +203,7 @@ class GateResult:
         return "not judged" if all(leg.needed_runs for leg in self.legs) else "passed"
 
 
-def tests_to_run_again(result: GateResult) -> list[str]:
+def to_run_again(result: GateResult) -> list[str]:
     """Return the tests whose failures block, sorted, each once.
 
     One that passes when it is run again, within the same run, is a flake and blocks no more. Ids
