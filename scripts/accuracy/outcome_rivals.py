@@ -158,6 +158,11 @@ def trunk(seen: Seen) -> float:
     return float(any(good > 0 < bad for _, good, bad in seen.commits[-7 * _DAY :]))
 
 
+def datadog(seen: Seen) -> float:
+    """A failure and a success on one commit within the last 30 days."""
+    return float(any(good > 0 < bad for _, good, bad in seen.commits[-30 * _DAY :]))
+
+
 def buildpulse(seen: Seen) -> float:
     """Both outcomes on one tree, or more than 30 % failures of ten results or more."""
     results = sum(good + bad for _, good, bad in seen.commits)
@@ -234,6 +239,7 @@ SCORES: dict[str, Callable[[Seen], float]] = {
 RULES: dict[str, tuple[Callable[[Seen], float], float]] = {
     "Codecov: any failure, until 30 passes": (codecov, 1.0),
     "Trunk: both on one commit in 7 days": (trunk, 1.0),
+    "Datadog: both on one commit in 30 days": (datadog, 1.0),
     "BuildPulse: both on one tree, or > 30 %": (buildpulse, 1.0),
     "Allure 3: fails, and passed after a failure in the last 5": (allure, 1.0),
     "ReportPortal: a switch in 30 launches": (reportportal, 1e-9),

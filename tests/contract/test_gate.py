@@ -12,7 +12,7 @@ import jsonschema
 import pytest
 
 from testlytics.gate.findings import GateResult, policy
-from testlytics.gate.judge import gate
+from testlytics.gate.judge import gate, mark
 from testlytics.gate.markdown import as_markdown
 from testlytics_collector.errors import ConfigError, NotFoundError
 from testlytics_collector.records import Attempt, Failure, Outcome
@@ -223,6 +223,38 @@ def test_exit_codes(blocked: Path) -> None:
     assert command("gate", "--store", "h.duckdb", "--run", "run-3", cwd=blocked).code == 0
     assert command("gate", "--store", "h.duckdb", "--block", "nothing", cwd=blocked).code == 2
     assert command("gate", "--store", "none.duckdb", cwd=blocked).code == 5
+
+
+def test_a_blocked_run_stays_in_the_history_and_is_marked(tmp_path: Path) -> None:
+    bad = [*passing(*TESTS[1:]), *failing({TESTS[0]: "no"})]
+    with History(tmp_path / "h.duckdb") as history:
+        base(history, runs=8)
+        history.run(bad, run_id="bad")
+
+    def gates() -> dict[str, str | None]:
+        rows = command("runs", "--store", "h.duckdb", "--format", "json", cwd=tmp_path).json["runs"]
+        return {row["run_id"]: row["gate"] for row in rows}
+
+    assert set(gates().values()) == {None}
+    for _ in range(2):
+        assert command("gate", "--store", "h.duckdb", cwd=tmp_path).code == 1
+        assert {run: told for run, told in gates().items() if told} == {"bad": "blocked"}
+    assert "bad on main, blocked" in command("runs", "--store", "h.duckdb", cwd=tmp_path).out
+    with History(tmp_path / "h.duckdb") as history:
+        history.run(bad, branch="topic", number=20)
+    later = judged(tmp_path / "h.duckdb")
+    assert (later.baseline_runs, kinds(later)) == (9, [("broken-before", "warn", TESTS[0])])
+    with History(tmp_path / "h.duckdb") as history:
+        history.run(passing(TESTS[0]), run_id="bad", number=21)
+    assert command("gate", "--store", "h.duckdb", "--run", "bad", cwd=tmp_path).code == 0
+    assert gates()["bad"] == "passed"
+
+
+def test_what_a_gate_said_is_remembered(blocked: Path) -> None:
+    before = judged(blocked / "h.duckdb")
+    assert (before.verdict, before.said_before) == ("blocked", None)
+    mark(blocked / "h.duckdb", before, 1)
+    assert judged(blocked / "h.duckdb").said_before == "blocked"
 
 
 def test_nothing_of_a_hostile_text_is_a_command(blocked: Path) -> None:

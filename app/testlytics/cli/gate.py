@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+import time
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,6 +14,7 @@ import typer
 from testlytics.cli import _output
 from testlytics.cli._options import ProjectOption, StoreOption, WaitOption, store_path
 from testlytics.cli._reviewed import AllowancesFileOption, QuarantineFileOption, today
+from testlytics_collector.errors import StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -130,9 +133,20 @@ def gate(
         from testlytics.gate.markdown import as_markdown
 
         _output.save(summary, as_markdown(result).encode(), append=True)
+    _mark(store_path(store), result, wait)
     _write(result, format_)
     if result.verdict == "blocked":
         raise typer.Exit(1)
+
+
+def _mark(store: Path, result: GateResult, wait: float) -> None:
+    """Write down what was said; that this cannot be done is no reason to say something else."""
+    from testlytics.gate import judge
+
+    try:
+        judge.mark(store, result, time.time_ns() // 1000, wait_s=wait)
+    except StoreError as error:
+        print(f"testlytics: not marked in the store: {error}", file=sys.stderr)  # noqa: T201
 
 
 def _write(result: GateResult, format_: GateFormat) -> None:

@@ -172,6 +172,7 @@ class GateResult:
         findings: What it found: what blocks first, then by kind, test and variant.
         causes: Failures by cause, the commonest first.
         notes: What a reader should know of the judgement itself.
+        said_before: What a gate said of the run last; None where it never blocked.
     """
 
     project: str
@@ -189,6 +190,7 @@ class GateResult:
     findings: list[Finding]
     causes: list[Cause] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    said_before: str | None = None
 
     @property
     def blocking(self) -> list[Finding]:

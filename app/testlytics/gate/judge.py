@@ -100,6 +100,28 @@ def gate(  # noqa: PLR0913 - keywords with defaults
         return _judge(opened, chosen, policy, excused)
 
 
+def mark(store: Path, result: GateResult, now_us: int, *, wait_s: float = 10.0) -> None:
+    """Write down in the store what the gate said, where it is news.
+
+    A blocked run stays in the history like any other: a baseline without the runs that were
+    blocked would say that nothing like them ever happens.
+
+    Args:
+        store: The store's file.
+        result: The answer.
+        now_us: The present, microseconds since the epoch.
+        wait_s: How long to wait for others who use the store, in seconds.
+
+    Raises:
+        StoreError: The store cannot be written.
+    """
+    verdict = "blocked" if result.verdict == "blocked" else "passed"
+    if verdict == (result.said_before or "passed"):
+        return
+    with open_store(store, write=True, create=False, wait_s=wait_s) as opened:
+        opened.mark_gate(result.project, result.run_id, verdict, now_us)
+
+
 def _judge(opened: Store, base: Baseline, policy: Policy, excused: Excused) -> GateResult:
     looked_at = [*base.runs, *base.change, base.run]
     window = Window(project=base.run.project, run_ids=tuple(one.run_id for one in looked_at))
@@ -138,6 +160,7 @@ def _judge(opened: Store, base: Baseline, policy: Policy, excused: Excused) -> G
         findings=in_order(told),
         causes=causes,
         notes=[*notes, *partial, *waiting],
+        said_before=base.run.gate,
     )
 
 

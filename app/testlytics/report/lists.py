@@ -86,7 +86,8 @@ def _either(first: float | None, second: float | None) -> float | None:
 def _ended(row: Row) -> str:
     if not row["complete"]:
         return ", died"
-    return f", exit {row['exit_status']}" if row["exit_status"] else ""
+    blocked = ", blocked" if row["gate"] == "blocked" else ""
+    return (f", exit {row['exit_status']}" if row["exit_status"] else "") + blocked
 
 
 def _interval(row: Row) -> str:

@@ -20,8 +20,17 @@ if TYPE_CHECKING:
 
 Rows = Callable[..., list[tuple[Any, ...]]]
 
+TABLES = """
+-- What gates said of runs: those that were blocked are in the history like all others.
+create table raw.gates (
+    run_key integer not null,
+    decided_us bigint not null,    -- microseconds since the epoch, UTC
+    verdict varchar not null       -- blocked, or passed where it had been blocked before
+);
+"""
+
 _COLUMNS = """w.project, w.run_id, w.position, w."commit", w.branch, w.pull_request, w.complete,
-       coalesce(c.order_us, epoch_us(w.started_at))"""
+       coalesce(c.order_us, epoch_us(w.started_at)), w.gate"""
 
 _NEWEST = f"""
 select {_COLUMNS}
@@ -198,6 +207,7 @@ class GatedRun(NamedTuple):
         pull_request: None where it is of none, or unknown.
         complete: False where an upload did not end.
         order_us: Where its commit stands in the history, else when it began; microseconds.
+        gate: What a gate said of it last: blocked, or passed after that; None where it never did.
     """
 
     project: str
@@ -208,6 +218,7 @@ class GatedRun(NamedTuple):
     pull_request: str | None
     complete: bool
     order_us: int
+    gate: str | None
 
 
 class Leg(NamedTuple):
@@ -343,6 +354,34 @@ class Timings(NamedTuple):
     seconds: npt.NDArray[np.float32]
     suspects: frozenset[int]
     run_factor: float
+
+
+def mark(rows: Rows, project: str, run_id: str, verdict: str, now_us: int) -> bool:
+    """Write down what a gate said of a run, where it is news; return whether it was.
+
+    That a run passed is news only where it was blocked before.
+
+    Args:
+        rows: Runs a statement, inside a transaction.
+        project: The run's project.
+        run_id: The run.
+        verdict: `blocked` or `passed`.
+        now_us: The present, microseconds since the epoch.
+    """
+    [(before,)] = rows(
+        """select arg_max(g.verdict, g.decided_us)
+           from raw.gates g join raw.runs r using (run_key)
+           where r.project = $1 and r.run_id = $2""",
+        [project, run_id],
+    )
+    if verdict == (before or "passed"):
+        return False
+    rows(
+        """insert into raw.gates
+           select run_key, $3, $4 from raw.runs where project = $1 and run_id = $2""",
+        [project, run_id, now_us, verdict],
+    )
+    return True
 
 
 class GateReader:

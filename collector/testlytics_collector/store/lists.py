@@ -77,7 +77,7 @@ select
     coalesce(c.skipped, 0) as skipped,
     case when p.ended_at >= p.started_at
          then date_diff('microsecond', p.started_at, p.ended_at) / 1e6 end as duration_s,
-    c.tests_s, p.complete, p.exit_status
+    c.tests_s, p.complete, p.exit_status, p.gate
 from page p
 left join counted c using (run_key)
 order by p.started_at desc, p.project, p.position desc
@@ -240,7 +240,8 @@ class Lists:
             `variants` (list of texts), `tests` (distinct), `passed`, `failed`, `flaky`, `skipped`
             (verdicts, one for each test and variant), `duration_s` (from the first start to the
             last end; null where no end is known), `tests_s` (sum of all attempts; null where
-            none was measured), `complete`, `exit_status` (null where unknown).
+            none was measured), `complete`, `exit_status` (null where unknown), `gate` (blocked, or
+            passed after it was blocked; else null).
         """
         self._choose()
         [(total,)] = self._rows("select count(distinct run_key) from chosen_uploads")

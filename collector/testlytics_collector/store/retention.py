@@ -150,7 +150,7 @@ def _remove(rows: Rows, keys: list[int], now_us: int) -> None:
                 )""",  # noqa: S608 - constants
             [keys],
         )
-    for table in ("uploads", "runs"):
+    for table in ("uploads", "gates", "runs"):
         rows(
             f"delete from raw.{table} where run_key in (select unnest($1::integer[]))",  # noqa: S608
             [keys],

@@ -6,7 +6,7 @@ keys live inside, text outside. Facts are only ever added; what a person prunes 
 
 from __future__ import annotations
 
-from testlytics_collector.store import derived, pruned
+from testlytics_collector.store import derived, gating, pruned
 
 SCHEMA_VERSION = 3
 """Rises by one with every change of the tables or of the meaning of a view.
@@ -14,7 +14,7 @@ SCHEMA_VERSION = 3
 History:
     1: the first.
     2: notes, commits, and what follows from the facts (schema `derived`).
-    3: baselines without the spread, which nothing read and each refresh paid for.
+    3: what gates said of runs; baselines without the spread, which nothing read.
 """
 
 TABLES = (
@@ -118,6 +118,7 @@ create table raw.commits (
     order_us bigint not null
 );
 """
+    + gating.TABLES
     + pruned.TABLES
     + derived.TABLES
 )
@@ -148,7 +149,7 @@ create table raw.commits (commit_id varchar not null, order_us bigint not null);
             derived.TABLES,
         )
     ),
-    2: "alter table derived.baselines drop column if exists mad_us;",
+    2: f"{gating.TABLES} alter table derived.baselines drop column if exists mad_us;",
 }
 """What brings a store of a version to the next."""
 
@@ -169,7 +170,8 @@ create or replace macro main.family_of(test_id) as
 
 -- One row per run. `position` orders the runs of a project by where their commits stand in the
 -- history, where that is known, and else by when they began; `sources` names what was tested, null
--- where that is not known exactly (no commit, or uncommitted changes).
+-- where that is not known exactly (no commit, or uncommitted changes); `gate` is what a gate said
+-- last: blocked, or passed where it had blocked before; null where it never blocked.
 create or replace view main.runs as
 with delivered as (
     select
@@ -213,10 +215,14 @@ select
     d.complete,
     d.run_attempts,
     d.uploads,
-    d.attempts
+    d.attempts,
+    g.verdict as gate
 from raw.runs r
 join delivered d using (run_key)
-left join raw.commits c on c.commit_id = d.tested.commit_id;
+left join raw.commits c on c.commit_id = d.tested.commit_id
+left join (
+    select run_key, arg_max(verdict, decided_us) as verdict from raw.gates group by run_key
+) g using (run_key);
 
 create or replace view main.tests as
 select project, test_id, family_of(test_id) as family from raw.tests;

@@ -172,6 +172,11 @@ class Store:
         with translated(self.path):
             return gating.run_to_judge(self._rows, project, run_id)
 
+    def mark_gate(self, project: str, run_id: str, verdict: str, now_us: int) -> bool:
+        """Write down what a gate said of a run; see `gating.mark`."""
+        with translated(self.path), self._changing():
+            return gating.mark(self._rows, project, run_id, verdict, now_us)
+
     def branches(self, run: GatedRun) -> list[str]:
         """Name the branches of a project; see `gating.branches`."""
         with translated(self.path):
