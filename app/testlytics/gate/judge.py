@@ -50,14 +50,14 @@ class _Seen(NamedTuple):
         runs: They, as steps refer to them.
         start: Step of the change's first run.
         void: Steps of the baseline that say nothing of any one test.
-        is_systemic: Whether the run to judge says nothing of any one test.
+        is_unusual: Whether many more tests fail in the run to judge than in those before.
     """
 
     base: Baseline
     runs: list[RunRow]
     start: int
     void: frozenset[int]
-    is_systemic: bool
+    is_unusual: bool
 
 
 def gate(  # noqa: PLR0913 - keywords with defaults
@@ -141,8 +141,8 @@ def _judge(opened: Store, base: Baseline, policy: Policy, excused: Excused) -> G
         gone, partial = _of_gone(reader, legs, seen)
         causes = failing.causes(now, texts, runs)
         slower, legs, waiting = _of_durations(asked, reader, legs, seen)
-    if seen.is_systemic:
-        found = [_systemic(now, legs, causes), *(one for one in found if one.kind == "quarantined")]
+    if seen.is_unusual and causes and causes[0].failures >= _MASS * len(now):
+        found = [_systemic(now, legs, causes), *_apart(found, causes[0])]
     told = _leveled([*found, *gone, *slower], legs, policy)
     return GateResult(
         project=base.run.project,
@@ -248,6 +248,12 @@ def _systemic(
     return Finding(
         "systemic", "", None, "", f"{reason}, first seen {since}", first.text, details, None
     )
+
+
+def _apart(found: Sequence[Finding], cause: Cause) -> list[Finding]:
+    """Return what a common cause of failures does not explain."""
+    failed = {"new-failure", "flaky-new-failure", "known-flake", "broken-before"}
+    return [one for one in found if one.kind not in failed or one.test_id not in cause.tests]
 
 
 def _of_gone(

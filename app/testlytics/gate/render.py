@@ -12,6 +12,8 @@ from testlytics.report.sections import commit, count
 SCHEMA = 1
 """Version of the JSON shape; rises when a key goes away or changes its meaning."""
 
+_TOLD_FACTOR = 0.1
+
 _VERDICTS = {
     "blocked": ("BLOCKED", "1;31"),
     "passed": ("PASSED", "1;32"),
@@ -76,15 +78,19 @@ def context_lines(result: GateResult) -> list[str]:
             if number
         ]
         name = f"{leg.variant}: " if leg.variant else ""
-        factor = leg.run_factor
-        slow = f"; the machine took {factor:.2f} of the usual time" if factor else ""
-        lines.append(f"{name}{', '.join(parts) or 'no test'}{slow}")
+        lines.append(f"{name}{', '.join(parts) or 'no test'}{_machine(leg.run_factor)}")
         if leg.needed_runs:
             lines.append(
                 f"  Not judged: {count(leg.needed_runs, 'more run')} in the baseline needed"
                 f", there are {leg.baseline_runs}."
             )
     return lines
+
+
+def _machine(factor: float | None) -> str:
+    if factor is None or abs(factor - 1) < _TOLD_FACTOR:
+        return ""
+    return f"; tests took {factor:.2f} times as long as usual: the machine"
 
 
 def as_text(result: GateResult, *, width: int, colour: bool) -> str:
