@@ -184,8 +184,9 @@ def further_runs(rows: Rows, first: int, count: int) -> Iterator[tuple[Upload, l
         rows(_ROLLED, [number, number + 1])
         rows(_JUDGED)
         told = rows(
-            """select test, fails, duration_us, message, text_of(test * 31 % 3000, message),
-                      place_of(test * 31 % 3000)
+            """select test, fails, duration_us, message,
+                      if(fails, text_of(test * 31 % 3000, message), null),
+                      if(fails, place_of(test * 31 % 3000), null)
                from (select *, if(fails, message_of(run, test, u3), null) as message from told)
                order by test"""
         )
