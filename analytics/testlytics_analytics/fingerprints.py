@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Hashable, Iterable, Sequence
+from functools import lru_cache
 from typing import Generic, NamedTuple, TypeVar
 
 _MOST_CHARS = 2_000
@@ -89,10 +90,10 @@ def normalise(text: str) -> str:
     Returns:
         One line; the same again for its own result.
     """
+    text = text[:_MOST_CHARS]
     for _ in range(_MOST_ROUNDS):  # a placeholder can complete what begins before it
-        before = text
-        text = _CHANGING.sub(_placeholder, text[:_MOST_CHARS])
-        text = _SPACE.sub(" ", text[:_MOST_CHARS]).strip()
+        replaced = _CHANGING.sub(_placeholder, text)
+        before, text = text, _SPACE.sub(" ", replaced[:_MOST_CHARS]).strip()
         if text == before:
             break
     return text
@@ -102,6 +103,7 @@ def _placeholder(found: re.Match[str]) -> str:
     return _PLACEHOLDERS[found.lastgroup or "ansi"]
 
 
+@lru_cache(maxsize=4_096)
 def cause_text(failure: FailureText) -> str:
     """Say in one line what tells a failure's cause from others: type, message, file."""
     place = _LINE_OF_PLACE.sub("", failure.place or "").replace("\\", "/")
@@ -113,6 +115,7 @@ def cause_text(failure: FailureText) -> str:
     return " @ ".join(part for part in (said, place) if part)
 
 
+@lru_cache(maxsize=4_096)
 def fingerprint(failure: FailureText) -> str:
     """Return 16 hexadecimal digits, equal for equal causes.
 

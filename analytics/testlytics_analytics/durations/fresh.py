@@ -8,7 +8,7 @@ decides, and all of them must be longer than nearly all values before.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from math import exp, log, sqrt
+from math import exp, sqrt
 from statistics import NormalDist
 from typing import NamedTuple
 
@@ -135,11 +135,12 @@ def fresh_slowdowns(
     found: list[Fresh] = []
     suspected: list[Fresh] = []
     machine = durations - steadied.residuals
+    moved = row_medians(machine[:, start:]) - row_medians(machine[:, :start])
     suite = _Suite(tests, scale, options)
-    for row in np.flatnonzero(enough & np.isfinite(newest[:, -1])).tolist():
-        own = newest[row][np.isfinite(newest[row])]
-        moved = float(np.median(_own(machine[row, start:])) - np.median(_own(machine[row, :start])))
-        series = _Series(row, own, _own(around[row, :start]), spread[row, 0], usual_s[row], moved)
+    longer = row_medians(newest)[:, 0] >= np.log(options.ratio)
+    for row in np.flatnonzero(enough & longer).tolist():
+        own, before = _known(newest[row]), _known(around[row, :start])
+        series = _Series(row, own, before, spread[row, 0], usual_s[row], float(moved[row, 0]))
         one = _fresh(series, suite)
         if one is not None:
             (suspected if one.needed else found).append(one)
@@ -163,9 +164,9 @@ class _Series(NamedTuple):
     moved: float
 
 
-def _own(values: Matrix) -> Matrix:
+def _known(values: Matrix) -> Matrix:
     known: Matrix = values[np.isfinite(values)]
-    return known if len(known) else np.zeros(1, np.float32)
+    return known
 
 
 def _newest(around: Matrix, start: int, most: int) -> Matrix:
@@ -206,8 +207,7 @@ def _fresh(series: _Series, suite: _Suite) -> Fresh | None:
     before_s = float(series.usual_s)
     after_s = before_s * exp(effect)
     if (
-        effect < log(options.ratio)
-        or after_s - before_s < options.floor_s
+        after_s - before_s < options.floor_s
         or effect < options.clear * series.spread
         or effect < options.apart * abs(series.moved)
         or float((series.before >= own.min()).mean()) > options.beyond

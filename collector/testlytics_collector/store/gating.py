@@ -32,12 +32,19 @@ create table raw.gates (
 _COLUMNS = """w.project, w.run_id, w.position, w."commit", w.branch, w.pull_request, w.complete,
        coalesce(c.order_us, epoch_us(w.started_at)), w.gate"""
 
+# A run of measurements alone says nothing of tests, neither that they passed nor that they are gone.
+_OF_TESTS = """(w.attempts > 0 or (w.project, w.run_id) not in (
+    select (r.project, r.run_id) from raw.runs r join raw.uploads u using (run_key)
+    where u.upload_key in (select upload_key from raw.measurements)
+))"""
+
 _NEWEST = f"""
 select {_COLUMNS}
 from runs w
 join raw.runs r using (project, run_id)
 left join raw.commits c on c.commit_id = w."commit"
 where w.project = coalesce($1, w.project) and w.run_id = coalesce($2, w.run_id)
+  and ($2 is not null or {_OF_TESTS})
 order by (select max(u.upload_key) from raw.uploads u where u.run_key = r.run_key) desc
 limit 1
 """  # noqa: S608 - constants
@@ -54,7 +61,7 @@ _EARLIER = f"""
 select {_COLUMNS}
 from runs w
 left join raw.commits c on c.commit_id = w."commit"
-where w.project = $1 and w.position < $2 and w.pull_request is null
+where w.project = $1 and w.position < $2 and w.pull_request is null and {_OF_TESTS}
   and ($3 is null or w.branch = $3)
   and coalesce(c.order_us, epoch_us(w.started_at)) <= coalesce($4, 9223372036854775807)
 order by w.position desc
