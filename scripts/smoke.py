@@ -45,6 +45,7 @@ def main() -> int:
             (1, ["python", "-m", "pytest", "-q", "--testlytics", "-p", "pytest_testlytics"]),
             (0, ["testlytics", "ingest"]),
             (0, ["testlytics", "report", "--slowest"]),
+            (0, ["testlytics", "report", "--html", "report.html"]),
         ]
         clean = {
             key: value for key, value in os.environ.items() if key in {"PATH", "HOME", "TMPDIR"}

@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from testlytics_collector.store.merge import Merged
     from testlytics_collector.store.reader import Window
     from testlytics_collector.store.store import Store
-    from testlytics_collector.store.windowed import RunRow, WindowReader
+    from testlytics_collector.store.windowed import Failing, RunRow, WindowReader
 
 _SPOOLED_US = 3_600_000_000
 """How far back uploads are looked at that this call may have taken in from the spool."""
 
-SECTIONS = ("flaky", "broken", "slowest", "fastest", "regressions", "trends")
+SECTIONS = ("flaky", "broken", "slowest", "fastest", "regressions", "trends", "impact")
 """The lists a report can hold, in the order they are shown."""
 
 
@@ -252,43 +252,93 @@ def report(  # noqa: PLR0913 - keywords with defaults
             made[name] = timed_section(
                 asked, chosen, name, by=by, sort=sort, limit=limits.get(name)
             )
-        trends: list[Section] = []
+        several: list[Section] = []
         if "trends" in wanted:
             from testlytics.report.trends import trend_sections
 
-            trends = trend_sections(asked, chosen, by)
+            several = trend_sections(asked, chosen, by)
         if not wanted or "regressions" in wanted:
             from testlytics.report.slowdowns import slower_tests
 
             made["regressions"] = slower_tests(asked)
-        if summary or {"flaky", "broken"}.intersection(wanted):
+        if summary or {"flaky", "broken", "impact"}.intersection(wanted):
             runs = asked.runs()
-            # Those of one owner are found among all.
-            most = None if owner is not None else limits.get("flaky")
-            judged, void = _judged(asked, runs, most if "flaky" in wanted else 0)
+            # Those of one owner are found among all, and those that cost most.
+            most = None if owner is not None or "impact" in wanted else limits.get("flaky")
+            counted = {"flaky", "impact"}.intersection(wanted)
+            judged, void = judge_window(asked, runs, most if counted else 0)
             made["flaky"] = build.flaky_section(chosen.judged(judged))
             if "broken" in wanted:
                 from testlytics.report.breakages import broken_places
 
                 ours = chosen.judged(judged).rows
                 made["broken"] = build.broken_section(ours, broken_places(asked, ours, runs))
+            if "impact" in wanted:
+                from testlytics.report.impact import find_impact, impact_sections
+
+                found = find_impact(asked, judged.rows, runs, void)
+                several += impact_sections(found, judged.rows, chosen)
             if summary:
                 calm = asked.calm(outcome_verdicts.VerdictOptions().settled, void)
                 told = build.summarise(runs, judged, calm, made.get("regressions"), void)
         if "regressions" in wanted:
             made["regressions"] = chosen.kept(made["regressions"])
-    return build.Report(*told, [*(made[name] for name in wanted if name != "trends"), *trends])
+    return build.Report(*told, [*(made[name] for name in wanted if name in made), *several])
 
 
-def _judged(
-    asked: WindowReader, runs: Sequence[RunRow], most: int | None
+def html_report(
+    store: Path,
+    window: Window,
+    *,
+    owner: str | None = None,
+    owners: Owners | None = None,
+    wait_s: float = 10.0,
+) -> str:
+    """Report on everything in a window, as one HTML page that fetches nothing.
+
+    Args:
+        store: The store's file.
+        window: Which runs to look at.
+        owner: Only tests of this owner are listed, all where None; the summary is of all.
+        owners: Who owns which file; without, only tags say it.
+        wait_s: How long to wait for a writer, in seconds.
+
+    Returns:
+        The document: the same text for the same store and window.
+
+    Raises:
+        NotFoundError: There is no store, or no run in the window.
+        StoreError: The store cannot be opened or read.
+    """
+    from testlytics.report.html import gather, page
+    from testlytics_collector.store.store import open_store
+
+    with open_store(store, wait_s=wait_s) as opened, opened.window(window) as asked:
+        if asked.is_empty():
+            raise no_runs(store)
+        found = gather.gather(asked, owners, owner)
+    return page.html(found)
+
+
+def judge_window(
+    asked: WindowReader,
+    runs: Sequence[RunRow],
+    most: int | None,
+    failing: Sequence[Failing] | None = None,
 ) -> tuple[Judgement, Collection[int]]:
-    """Judge the tests that failed; return also the runs that do not count, by index."""
+    """Judge the tests that failed; return also the runs that do not count, by index.
+
+    Args:
+        asked: The window.
+        runs: Its runs.
+        most: At least so many flaky ones are judged in full; all where None.
+        failing: What `histories` of the window gave, where it was asked already.
+    """
     from testlytics_analytics import status
     from testlytics_analytics.evidence import Tried, outages
     from testlytics_analytics.histories import History, Run
 
-    failing = asked.histories()
+    failing = asked.histories() if failing is None else failing
     suites = asked.suites()
     void = outages(
         [run.project for run in runs],

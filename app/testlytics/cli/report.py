@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,7 +14,6 @@ import typer
 from testlytics.cli import _output
 from testlytics.cli._options import (
     BranchOption,
-    FormatOption,
     ProjectOption,
     RenamesFileOption,
     StoreOption,
@@ -48,6 +48,22 @@ class By(StrEnum):
     RUN = "run"
 
 
+class ReportFormat(StrEnum):
+    """How a report is written: as lists are, or as a page."""
+
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+    MARKDOWN = "markdown"
+    HTML = "html"
+
+
+ReportFormatOption = Annotated[
+    ReportFormat,
+    typer.Option("--format", envvar="TESTLYTICS_FORMAT", help="How to write the answer."),
+]
+
+
 def report(
     store: StoreOption = None,
     flaky: Annotated[
@@ -67,6 +83,20 @@ def report(
             "--trends", help="How the suite grew and slowed down, by cause, folder and owner."
         ),
     ] = False,
+    impact: Annotated[
+        bool,
+        typer.Option(
+            "--impact", help="What failures and long tests cost, and what is worth doing."
+        ),
+    ] = False,
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            "--html",
+            metavar="FILE",
+            help="Write everything as one page that needs no network and no script.",
+        ),
+    ] = None,
     project: ProjectOption = None,
     branch: BranchOption = None,
     variant: VariantOption = None,
@@ -104,7 +134,7 @@ def report(
             metavar="NAME", help="Only tests of this owner in the lists: tag `owner` or CODEOWNERS."
         ),
     ] = None,
-    format_: FormatOption = Format.TABLE,
+    format_: ReportFormatOption = ReportFormat.TABLE,
     renames_file: RenamesFileOption = None,
     wait: WaitOption = 10.0,
 ) -> None:
@@ -117,15 +147,20 @@ def report(
     from testlytics.report import render
     from testlytics_collector.store.reader import Window
 
-    asked = (flaky, broken, slowest, fastest, regressions, trends)
+    asked = (flaky, broken, slowest, fastest, regressions, trends, impact)
     wanted = [name for name, on in zip(api.SECTIONS, asked, strict=True) if on]
-    if format_ is Format.CSV and len(wanted) > 1:
+    paged = html is not None or format_ is ReportFormat.HTML
+    form = Format(format_.value) if format_ is not ReportFormat.HTML else Format.TABLE
+    if form is Format.CSV and len(wanted) > 1:
         raise ConfigError(
             "CSV holds one list at a time.",
             slug="csv-one-list",
             hint=f"Ask for one of: {', '.join('--' + name for name in wanted)}.",
         )
-    _refuse_alone(wanted, by, owner)
+    if paged:
+        _refuse_lists([*wanted, *(["by"] if by else [])])
+    else:
+        _refuse_alone(wanted, by, owner)
     window = Window(
         project=project,
         branch=branch,
@@ -134,6 +169,14 @@ def report(
         last=last,
         aliases=renames.aliases(renames_file),
     )
+    if paged:
+        owners = read_owners(project_root())
+        page = api.html_report(store_path(store), window, owners=owners, owner=owner, wait_s=wait)
+        if html is not None:
+            _output.save(html, page.encode())
+        else:
+            _output.write_bytes(page.encode())
+        return
     told = api.report(
         store_path(store),
         window,
@@ -142,23 +185,23 @@ def report(
         by=by and by.value,
         owner=owner,
         owners=read_owners(project_root()) if owner or trends or by is By.OWNER else None,
-        limits={name: _rows(name, limit, format_) for name in wanted},
+        limits={name: _rows(name, limit, form) for name in wanted},
         # Beside lists it is shown only in some formats.
-        summary=not wanted or format_ in {Format.JSON, Format.MARKDOWN},
+        summary=not wanted or form in {Format.JSON, Format.MARKDOWN},
         wait_s=wait,
     )
     held = [
-        section.cut(_rows(section.name, limit, format_))
+        section.cut(_rows(section.name, limit, form))
         for section in told.sections
         # People see the runs as a curve.
-        if section.name != "trends_by_run" or by is By.RUN or format_ is Format.JSON
+        if section.name != "trends_by_run" or by is By.RUN or form is Format.JSON
     ]
     told = replace(told, sections=held)
-    if format_ is Format.JSON:
+    if form is Format.JSON:
         _output.write(render.as_json(told))
-    elif format_ is Format.CSV:
+    elif form is Format.CSV:
         _output.write(render.as_csv(told))
-    elif format_ is Format.MARKDOWN:
+    elif form is Format.MARKDOWN:
         _output.write(render.as_markdown(told))
     else:
         _output.write(
@@ -199,9 +242,19 @@ def _refuse_alone(wanted: Collection[str], by: By | None, owner: str | None) -> 
         )
 
 
+def _refuse_lists(options: Sequence[str]) -> None:
+    """Refuse options about lists beside the page, which holds them all."""
+    if options:
+        raise ConfigError(
+            f"--{options[0]} beside a page that holds every list.",
+            slug="report-lists",
+            hint="Ask for the page alone: testlytics report --html FILE.",
+        )
+
+
 def _rows(section: str, limit: int | None, form: Format) -> int | None:
     """Return how many rows of a list are shown; None for all."""
-    if section == "trends":  # parts of a whole
+    if section in {"trends", "advice"}:  # parts of a whole, and never many
         return None
     if limit is not None:
         return limit or None

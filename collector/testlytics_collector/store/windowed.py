@@ -41,6 +41,7 @@ from testlytics_collector.store.impact import (
     said,
     troubles,
 )
+from testlytics_collector.store.one_test import OneTest
 from testlytics_collector.store.outcomes import BAD, GOOD
 from testlytics_collector.store.reader import Window, select_window
 from testlytics_collector.store.sample import SAMPLED
@@ -234,9 +235,7 @@ class WindowReader:
 
     def histories(self) -> list[Failing]:
         """Return what became of each test and variant that failed in the window, in no order."""
-        self._rows(_FAILING)
-        if self._spelled is not str:
-            self._rows(_SUMMED)
+        self.note_failures()
         [(runs,)] = self._rows("select count(*) from windowed")
         names: dict[tuple[int, int], tuple[str, str, str]] = {}
         met: dict[tuple[int, int], int] = {}
@@ -258,6 +257,12 @@ class WindowReader:
             for key, letters in told
         ]
 
+    def note_failures(self) -> None:
+        """Gather who failed in which run: enough for `suites`, without their histories."""
+        self._rows(_FAILING)
+        if self._spelled is not str:
+            self._rows(_SUMMED)
+
     def _tries(self) -> dict[tuple[int, int], list[tuple[int, int]]]:
         """Return (passes, failures) of each run with a failure, in order, by test and variant."""
         found: dict[tuple[int, int], list[tuple[int, int]]] = {}
@@ -270,7 +275,7 @@ class WindowReader:
         return found
 
     def suites(self) -> list[SuiteRun]:
-        """Say of each run how many tests failed in it, of how many; after `histories`."""
+        """Say of each run how many tests failed in it, of how many; after `note_failures`."""
         told = dict(self._rows(_DELIVERED))
         for step, attempts in self._rows(_UNTOLD):
             told[step] -= attempts
@@ -372,6 +377,10 @@ class WindowReader:
     def watched(self, names: list[str]) -> Watched:
         """Look at a few tests by name; see `watched.watched`."""
         return watched(self._rows, names)
+
+    def one_test(self) -> OneTest:
+        """Ask everything about a few tests; see `one_test`."""
+        return OneTest(self._rows)
 
     def gate(self) -> GateReader:
         """Ask about the newest run; see `gating.GateReader`."""
