@@ -95,7 +95,7 @@ def excuse(
     """
     options = options or ExcuseOptions()
     new_text = fingerprint not in known.fingerprints
-    if known.status == "broken" or (known.failing and known.status != "flaky"):
+    if known.status == "broken" or (known.failing and (known.status != "flaky" or not new_text)):
         return Excuse(BROKEN_BEFORE, None, new_text)
     again = known.failed_runs > 0 and known.spell <= options.spell and not new_text
     if known.status != "flaky" and not again:

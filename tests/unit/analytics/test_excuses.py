@@ -64,6 +64,12 @@ def test_only_what_failed_before_and_passed_again_is_excused_as_a_flake(
     assert excuse(known, "F", "a").kind == kind
 
 
+def test_a_flaky_test_that_failed_last_and_says_the_same_was_broken_before() -> None:
+    failing = FLAKY._replace(failing=True)
+    assert excuse(failing, "FF", "a").kind == excuses.BROKEN_BEFORE
+    assert excuse(failing, "FF", "b").kind == excuses.FLAKY_NEW_FAILURE
+
+
 @given(st.integers(0, 12), st.integers(0, 12), st.floats(0.5, 50), st.floats(0.5, 50))
 def test_the_tail_is_that_of_the_beta_binomial(
     failed: int, more: int, bad: float, good: float
