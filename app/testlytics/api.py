@@ -28,7 +28,17 @@ if TYPE_CHECKING:
 _SPOOLED_US = 3_600_000_000
 """How far back uploads are looked at that this call may have taken in from the spool."""
 
-SECTIONS = ("flaky", "broken", "slowest", "fastest", "regressions", "trends", "impact")
+SECTIONS = (
+    "flaky",
+    "broken",
+    "slowest",
+    "fastest",
+    "regressions",
+    "trends",
+    "impact",
+    "benchmarks",
+    "coverage",
+)
 """The lists a report can hold, in the order they are shown."""
 
 
@@ -235,17 +245,19 @@ def report(  # noqa: PLR0913 - keywords with defaults
     """
     from testlytics.report import sections as build
     from testlytics.report.groupings import Chosen
+    from testlytics.report.measurements import measured_sections
     from testlytics_analytics import outcome_verdicts
     from testlytics_collector.store.store import open_store
 
     wanted = [name for name in SECTIONS if name in set(sections)]
     limits = limits or {}
-    made: dict[str, Section] = {}
+    made: dict[str, Section]
     told: tuple[dict[str, Any], list[str]] = {}, []
     with open_store(store, wait_s=wait_s) as opened, opened.window(window) as asked:
         if asked.is_empty():
             raise no_runs(store)
         chosen = Chosen(asked, owners, owner)
+        made = measured_sections(asked, wanted)
         for name in {"slowest", "fastest"}.intersection(wanted):
             from testlytics.report.costs import timed_section
 

@@ -108,6 +108,7 @@ class Delivery:
                 spool.spooling(self._path, self._stated.project) as spooled,
             ):
                 reading = read(stream, spooled, Origin(digest, path), self._limits)
+                spooled.measure(reading.measurements)
                 upload = self._stated.apply(reading.upload)
                 now_us = time.time_ns() // 1000
                 ticket = spooled.hand_in(upload, digest=digest, form=form, path=path, now_us=now_us)

@@ -22,9 +22,10 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from testlytics_collector.errors import InputError
-from testlytics_collector.formats import junit, runfile
+from testlytics_collector.formats import runfile
 from testlytics_collector.formats.discreet import discreet
 from testlytics_collector.formats.interface import Limits, Origin, Read
+from testlytics_collector.formats.recognise import recognise
 from testlytics_collector.formats.text import printable
 from testlytics_collector.records import Counts, Problem, Upload
 from testlytics_collector.store.store import Store
@@ -228,6 +229,7 @@ def _one(path: str, store: Store, stated: Stated, limits: Limits) -> FileResult:
                 return FileResult(path, form, Status.PRUNED, gone)
             with store.intake(stated.project) as intake:
                 reading = read(stream, intake, Origin(digest, path), limits)
+                intake.measure(reading.measurements)
                 upload = stated.apply(reading.upload)
                 now_us = time.time_ns() // 1000
                 kept = store.keep(intake, upload, digest=digest, form=form, now_us=now_us)
@@ -254,7 +256,7 @@ def opened(path: str, limits: Limits) -> Iterator[tuple[BinaryIO, str, str, Read
     with _open(path) as raw, _seekable(raw, path, limits.size) as stream:
         digest = _digest(stream, limits.size, _size(path))
         stream.seek(0)
-        form, read = _recognise(stream.read(_HEAD))
+        form, read = recognise(stream.read(_HEAD))
         stream.seek(0)
         yield stream, digest, form, discreet(read, limits.messages)
 
@@ -319,19 +321,3 @@ def _digest(stream: BinaryIO, max_bytes: int, size: int | None) -> str:
                 hint="Decompress it yourself if you trust it.",
             )
     return digest.hexdigest()
-
-
-def _recognise(head: bytes) -> tuple[str, Read]:
-    if not head.strip(b" \t\r\n\0\xef\xbb\xbf"):
-        raise InputError(
-            "The file is empty.", slug="empty", hint="A run file or JUnit XML was expected."
-        )
-    if runfile.looks_like(head):
-        return "run-file", runfile.read
-    if junit.looks_like(head):
-        return "junit", junit.read
-    raise InputError(
-        f"Neither a run file nor JUnit XML; it begins with: {printable(head[:40])}.",
-        slug="unknown-format",
-        hint="Give the files that pytest --testlytics or a JUnit reporter wrote.",
-    )

@@ -93,6 +93,31 @@ class Attempt(NamedTuple):
     notes: tuple[Note, ...] = ()
 
 
+class Good(StrEnum):
+    """Which values of a measurement are good."""
+
+    LOWER = "lower"
+    HIGHER = "higher"
+
+
+class Measurement(NamedTuple):
+    """A number of a run that is no outcome of a test: a benchmark, a percentile, a coverage.
+
+    Attributes:
+        name: What was measured: a benchmark, an endpoint, a file; never empty.
+        metric: What of it, such as `time-median` or `line-coverage`.
+        unit: Of the value: `s`, `1/s`, `percent`, or `ratio` for a share from 0 to 1.
+        value: Always finite: what was not measured is no measurement.
+        good: Which values are good.
+    """
+
+    name: str
+    metric: str
+    unit: str
+    value: float
+    good: Good
+
+
 class Problem(NamedTuple):
     """Something in an input that a person should know of, though the input was readable.
 
@@ -163,7 +188,7 @@ class Counts:
     For JUnit XML `testcases` counts testcase elements, for a run file attempts. The seven statuses
     add up to `testcases`. A crashed attempt counts as `errored`, an interrupted one as `unknown`.
     `attempts` adds the reruns recorded inside testcases and the failures that stand outside of
-    any testcase.
+    any testcase. `measurements` counts apart from all these.
     """
 
     testcases: int = 0
@@ -176,6 +201,7 @@ class Counts:
     unknown: int = 0
     tests: int = 0
     attempts: int = 0
+    measurements: int = 0
 
 
 def variant_text(variant: dict[str, str]) -> str:

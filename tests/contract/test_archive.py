@@ -19,7 +19,8 @@ from testlytics_collector.store.reader import Window
 from tests.command import command
 from tests.factories import attempt, end, header, history, lines, run_file
 
-VIEWS = ("runs", "tests", "attempts", "verdicts", "failures", "notes")
+DATA = Path(__file__).parent.parent / "data" / "measurements"
+VIEWS = ("runs", "tests", "attempts", "verdicts", "failures", "notes", "measurements")
 TESTS = {"tests/a.py::test_one": "PPFLS", 'b.py::test_two["é中\'"]': "FLSPP"}
 
 
@@ -149,7 +150,7 @@ def test_what_no_store_can_say_is_refused(
 ) -> None:
     bad = tmp_path / "bad.parquet"
     frame = good_rows(store, tmp_path).with_columns(**wrong)
-    frame.write_parquet(bad, metadata={facts.VERSION_KEY: str(facts.VERSION)})
+    frame.write_parquet(bad, metadata={facts.VERSION_KEY: "1"})
     target = tmp_path / "target.duckdb"
     refused, good = api.merge([str(bad), str(tmp_path / "good")], target)
     assert words in refused.refused[0].text
@@ -321,3 +322,16 @@ def test_object_store(store: Path, tmp_path: Path, bucket: str) -> None:
     assert api.export_archive(store, Window(), place) == (0, 7)
     (none,) = api.merge(["s3://nobody/x"], again)
     assert "cannot be read" in none.refused[0].text
+
+
+@pytest.mark.usefixtures("bucket")
+def test_files_of_both_versions_in_an_object_store(store: Path, tmp_path: Path) -> None:
+    place = "s3://runs/both"
+    api.ingest([str(DATA / "hyperfine.json")], store)
+    assert api.export_archive(store, Window(), place) == (8, 0)
+    assert api.export_archive(store, Window(), place) == (0, 8)
+    again = tmp_path / "again.duckdb"
+    (merged,) = api.merge([place], again)
+    assert (merged.stored, merged.refused) == (9, [])
+    assert everything(again) == everything(store)
+    assert len(everything(again)["measurements"]) == 6

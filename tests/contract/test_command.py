@@ -87,6 +87,7 @@ def test_ingest_answers_per_file_in_json(project: Path) -> None:
         "unknown": 0,
         "tests": 2,
         "attempts": 2,
+        "measurements": 0,
         "problems": [],
     }
 

@@ -12,7 +12,16 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from testlytics_collector.records import Attempt, Failure, Note, NoteKind, Outcome, Upload
+from testlytics_collector.records import (
+    Attempt,
+    Failure,
+    Good,
+    Measurement,
+    Note,
+    NoteKind,
+    Outcome,
+    Upload,
+)
 from testlytics_collector.store import archive, baselines, derived
 from testlytics_collector.store.merge import merge
 from testlytics_collector.store.reader import Window
@@ -20,7 +29,7 @@ from testlytics_collector.store.store import open_store
 
 START_US = 1_780_000_000_000_000
 DAY_US = 86_400_000_000
-VIEWS = ("runs", "tests", "attempts", "verdicts", "failures", "notes")
+VIEWS = ("runs", "tests", "attempts", "verdicts", "failures", "notes", "measurements")
 
 ATTEMPTS = st.lists(
     st.builds(
@@ -39,6 +48,17 @@ ATTEMPTS = st.lists(
     max_size=3,
     unique_by=lambda attempt: attempt.test_id,
 )
+MEASUREMENTS = st.lists(
+    st.builds(
+        Measurement,
+        st.sampled_from(["bench", "GET /é", "a"]),
+        st.sampled_from(["time-median", "throughput"]),
+        st.sampled_from(["s", "1/s"]),
+        st.floats(allow_nan=False, allow_infinity=False),
+        st.sampled_from(list(Good)),
+    ),
+    max_size=3,
+)
 # Few names, so that copies of one upload meet which differ in one thing or in several.
 COPIES = st.tuples(
     st.builds(
@@ -55,13 +75,14 @@ COPIES = st.tuples(
     ATTEMPTS,
     st.sampled_from(["d", "e"]),
     st.integers(0, 60).map(lambda day: START_US + day * DAY_US),
+    MEASUREMENTS,
 )
 STORES = st.lists(st.lists(COPIES, max_size=5), min_size=2, max_size=3)
 
 # Making a counterexample small takes minutes: each try makes a dozen stores.
 PHASES = (Phase.explicit, Phase.reuse, Phase.generate)
 
-Copy = tuple[Upload, list[Attempt], str, int]
+Copy = tuple[Upload, list[Attempt], str, int, list[Measurement]]
 
 
 @contextlib.contextmanager
@@ -71,9 +92,10 @@ def quiet(_: int) -> Iterator[Callable[[], None]]:
 
 def store_of(path: Path, copies: list[Copy]) -> Path:
     with open_store(path, write=True) as store:
-        for upload, attempts, digest, now_us in copies:
+        for upload, attempts, digest, now_us, measurements in copies:
             with store.intake() as intake:
                 intake.write(attempts)
+                intake.measure(measurements)
                 store.keep(intake, upload, digest=digest, form="junit", now_us=now_us)
             if upload.commit:
                 store.note_order(upload.commit, now_us)

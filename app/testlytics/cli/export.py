@@ -38,6 +38,7 @@ class View(StrEnum):
     ATTEMPTS = "attempts"
     VERDICTS = "verdicts"
     FAILURES = "failures"
+    MEASUREMENTS = "measurements"
 
 
 def export(

@@ -36,7 +36,16 @@ class KeptMessages(StrEnum):
     NONE = "none"
 
 
-_COUNTS = ("passed", "failed", "errored", "skipped", "xfailed", "xpassed", "unknown")
+_COUNTS = (
+    "passed",
+    "failed",
+    "errored",
+    "skipped",
+    "xfailed",
+    "xpassed",
+    "unknown",
+    "measurements",
+)
 
 
 def ingest(

@@ -89,6 +89,13 @@ def report(
             "--impact", help="What failures and long tests cost, and what is worth doing."
         ),
     ] = False,
+    benchmarks: Annotated[
+        bool,
+        typer.Option("--benchmarks", help="Benchmarks and load tests, those that got worse first."),
+    ] = False,
+    coverage: Annotated[
+        bool, typer.Option("--coverage", help="Coverage by file, what it lost first.")
+    ] = False,
     html: Annotated[
         Path | None,
         typer.Option(
@@ -147,7 +154,7 @@ def report(
     from testlytics.report import render
     from testlytics_collector.store.reader import Window
 
-    asked = (flaky, broken, slowest, fastest, regressions, trends, impact)
+    asked = (flaky, broken, slowest, fastest, regressions, trends, impact, benchmarks, coverage)
     wanted = [name for name, on in zip(api.SECTIONS, asked, strict=True) if on]
     paged = html is not None or format_ is ReportFormat.HTML
     form = Format(format_.value) if format_ is not ReportFormat.HTML else Format.TABLE
@@ -222,6 +229,8 @@ def _blocks() -> bool:
 
 _SPEEDS = frozenset({"slowest", "fastest"})
 _GROUPED = _SPEEDS | {"trends"}
+_UNOWNED = frozenset({"benchmarks", "coverage"})
+"""Lists of what is no test."""
 
 
 def _refuse_alone(wanted: Collection[str], by: By | None, owner: str | None) -> None:
@@ -234,7 +243,7 @@ def _refuse_alone(wanted: Collection[str], by: By | None, owner: str | None) -> 
             slug="report-lists",
             hint=f"Ask for {' or '.join(sorted('--' + name for name in lists))} alone.",
         )
-    if owner is not None and not wanted:
+    if owner is not None and (not wanted or _UNOWNED.intersection(wanted)):
         raise ConfigError(
             f"--owner {owner} without a list that it goes with.",
             slug="report-lists",
@@ -260,4 +269,5 @@ def _rows(section: str, limit: int | None, form: Format) -> int | None:
         return limit or None
     if form in {Format.JSON, Format.CSV}:
         return None
-    return 50 if section in {"flaky", "broken", "regressions", "trends_by_run"} else 10
+    many = {"flaky", "broken", "regressions", "trends_by_run", "benchmarks", "coverage"}
+    return 50 if section in many else 10

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import BinaryIO, NamedTuple, Protocol
 
-from testlytics_collector.records import Attempt, Counts, Problem, Upload
+from testlytics_collector.records import Attempt, Counts, Measurement, Problem, Upload
 
 
 class Sink(Protocol):
@@ -82,11 +82,13 @@ class Reading(NamedTuple):
         upload: Where the results come from.
         counts: How many of what.
         problems: What a person should know of, in the order found.
+        measurements: What was measured, in document order; few enough to be held.
     """
 
     upload: Upload
     counts: Counts
     problems: tuple[Problem, ...]
+    measurements: tuple[Measurement, ...] = ()
 
 
 Read = Callable[[BinaryIO, Sink, Origin, Limits], Reading]

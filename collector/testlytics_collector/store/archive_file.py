@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from testlytics_collector.errors import InputError
-from testlytics_collector.records import Failure, NoteKind, Outcome
+from testlytics_collector.records import Failure, Good, NoteKind, Outcome
 from testlytics_collector.store.derived import Rows
-from testlytics_collector.store.facts import COLUMNS, UPLOAD, VERSION, VERSION_KEY
+from testlytics_collector.store.facts import COLUMNS, PLAIN, UPLOAD, VERSION, VERSION_KEY
 
 if TYPE_CHECKING:
     import duckdb
@@ -20,19 +21,25 @@ MAX_BYTES = 2 << 30
 _MAX_TEXT = 1 << 20
 
 
+_KNOWN = {"1": PLAIN, str(VERSION): COLUMNS}
+"""Columns by version."""
+
+
+def _empty(columns: Iterable[str]) -> str:
+    return ", ".join(f'null::{COLUMNS[name][0]} as "{name}"' for name in columns)
+
+
 _LOAD = f"""
 create or replace temp table facts as
-select {", ".join(f'"{name}"' for name in COLUMNS)} from read_parquet($1, hive_partitioning = false)
-"""  # noqa: S608 - constants
-
-_EMPTY = ", ".join(f'null::{kind} as "{name}"' for name, (kind, _) in COLUMNS.items())
-_TYPES = f"""
-select column_name, column_type from (describe select {_EMPTY})
+select {_empty(COLUMNS)} where false
+union all by name
+from read_parquet($1, hive_partitioning = false)
 """  # noqa: S608 - constants
 
 _LENGTHS = (
     *(f'length("{name}")' for name, (kind, _) in COLUMNS.items() if kind == "VARCHAR"),
     *(f'length(failure."{name}")' for name in Failure._fields),
+    *(f'length(measurement."{name}")' for name in ("name", "metric", "unit")),
     "list_max(list_transform(notes, lambda x: length(x.kind || x.name || x.value)))",
 )
 _LONG = " or ".join(f"{length} > {_MAX_TEXT}" for length in _LENGTHS)
@@ -59,6 +66,12 @@ _RULES = {
         "count_if((test_id is null) <> (attempt is null) or (test_id is null) <> (outcome is null)"
         " or test_id = '') > 0"
     ),
+    "a measurement is beside an attempt, or not whole": (
+        "count_if(measurement is not null and (test_id is not null or measurement.name is null "
+        "or measurement.name = '' or measurement.metric is null or measurement.unit is null "
+        "or measurement.good is null or not coalesce(isfinite(measurement.value), false) "
+        f"or measurement.good not in ({', '.join(repr(one.value) for one in Good)}))) > 0"
+    ),
     "a note is of no known kind": (
         "count_if(len(list_filter(notes, lambda x: x.kind is null or x.name is null "
         "or x.value is null or x.kind not in "
@@ -70,11 +83,11 @@ _RULES = {
 _SAME = f"""
 select count(*) from (
     select count(distinct u) as said, any_value(u.attempts) as claimed, count(test_id) as held,
-           count(*) as lines
+           count(test_id) + count(measurement) as filled, count(*) as lines
     from (select {{{", ".join(f"'{name}': " + chr(34) + name + chr(34) for name in UPLOAD)}}} as u,
-                 test_id from facts)
+                 test_id, measurement from facts)
     group by u.upload_id, u.run_attempt
-) where said > 1 or claimed <> held or (held < lines and lines > 1)
+) where said > 1 or claimed <> held or (filled < lines and lines > 1)
 """  # noqa: S608 - constants
 
 
@@ -111,6 +124,12 @@ def load(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
         )
 
 
+def _types(rows: Rows, version: str) -> list[tuple[Any, ...]]:
+    return rows(
+        f"select column_name, column_type from (describe select {_empty(_KNOWN[version])})"  # noqa: S608
+    )
+
+
 def _check_envelope(rows: Rows, path: Path) -> None:
     """Look at what a file says of itself, before any of its rows is read."""
     said = rows(
@@ -129,7 +148,7 @@ def _check_envelope(rows: Rows, path: Path) -> None:
         "from (describe from read_parquet($1, hive_partitioning = false))",
         [str(path)],
     )
-    if version != str(VERSION) or types != rows(_TYPES):
+    if version not in _KNOWN or types != _types(rows, version):
         raise InputError(
             "The Parquet file is none that testlytics export --archive has written.",
             slug="archive-foreign",

@@ -15,7 +15,7 @@ from pathlib import Path
 from testlytics_collector.errors import ConfigError, InputError
 from testlytics_collector.store.archive import SUFFIX, Fetched, unreadable, unwritable
 from testlytics_collector.store.archive_file import MAX_ROWS
-from testlytics_collector.store.facts import VERSION, VERSION_KEY
+from testlytics_collector.store.facts import VERSION_KEY
 
 _KINDS = ("s3", "gs", "az")
 
@@ -40,7 +40,13 @@ class ObjectStore:
         every = f"{self._root}/**/*{SUFFIX}"
         with self._told():
             try:
-                found = pl.scan_parquet(every, include_file_paths="path", hive_partitioning=False)
+                found = pl.scan_parquet(
+                    every,
+                    include_file_paths="path",
+                    hive_partitioning=False,
+                    extra_columns="ignore",  # versions differ in them
+                    missing_columns="insert",
+                )
                 paths = found.select("path").unique().collect()
             except pl.exceptions.PolarsError:
                 # One damaged object spoils that; this reads all of them, but asks nothing of them.
@@ -54,8 +60,9 @@ class ObjectStore:
 
         for name in names:
             frame = pl.read_parquet(folder / name, hive_partitioning=False, glob=False)
+            kept = {VERSION_KEY: pl.read_parquet_metadata(folder / name)[VERSION_KEY]}
             try:
-                frame.write_parquet(f"{self._root}/{name}", metadata={VERSION_KEY: str(VERSION)})
+                frame.write_parquet(f"{self._root}/{name}", metadata=kept)
             except (pl.exceptions.PolarsError, OSError) as error:
                 raise unwritable(self._root, _reason(error)) from error
             step()

@@ -17,8 +17,8 @@ from testlytics_collector.store.columns import Column, Piece, Table
 if TYPE_CHECKING:
     import duckdb
 
-_FORMATS = {"integer": b"i", "bigint": b"l", "varchar": b"U"}
-_SIZES = {"integer": 4, "bigint": 8}
+_FORMATS = {"integer": b"i", "bigint": b"l", "double": b"g", "varchar": b"U"}
+_SIZES = {"integer": 4, "bigint": 8, "double": 8}
 _NULLABLE = 2
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from typing import NamedTuple, cast
 
-_CODES = {"integer": "i", "bigint": "q"}
+_CODES = {"integer": "i", "bigint": "q", "double": "d"}
 
 
 class Column(NamedTuple):
@@ -40,7 +40,7 @@ class Table:
     """Rows that come in pieces.
 
     Args:
-        kinds: The DuckDB type of each column: integer, bigint or varchar.
+        kinds: The DuckDB type of each column: integer, bigint, double or varchar.
         pieces: The rows, in order.
     """
 

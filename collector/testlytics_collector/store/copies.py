@@ -11,7 +11,7 @@ import json
 from typing import Any, NamedTuple
 
 from testlytics_collector.records import Problem, Upload, variant_text
-from testlytics_collector.store import facts
+from testlytics_collector.store import facts, measured
 from testlytics_collector.store.derived import Rows, Suite
 
 Rank = tuple[int, int, str, str]
@@ -114,14 +114,18 @@ def remove(rows: Rows, copy: Copy) -> list[Problem]:
            select distinct test_key from raw.attempts where upload_key = $1""",
         [copy.upload_key],
     )
-    for table in ("attempts", "notes", "uploads"):
+    for table in ("attempts", "notes", "measurements", "uploads"):
         rows(f"delete from raw.{table} where upload_key = $1", [copy.upload_key])  # noqa: S608
     which = "an unfinished" if copy.complete is False else "another"
     return [Problem(f"Replaces {which} copy with {copy.attempts} attempts.")]
 
 
 def forget_tests(rows: Rows) -> None:
-    """Take tests out that only the removed copy had: in another order they never came in."""
+    """Take tests out that only the removed copy had: in another order they never came in.
+
+    What only it measured goes as well.
+    """
+    measured.forget_unused(rows)
     rows(
         """delete from raw.tests
            where test_key in (select test_key from replaced)

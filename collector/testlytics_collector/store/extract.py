@@ -20,6 +20,7 @@ ORDERS = {
     "attempts": "test_id, variant, run_attempt, shard, attempt",
     "verdicts": "test_id, variant",
     "failures": "test_id, variant, run_attempt, attempt",
+    "measurements": "name, metric, variant, run_attempt, shard, value",
 }
 """The views that can be written, and how the rows of one run are ordered."""
 

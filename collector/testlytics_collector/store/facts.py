@@ -1,7 +1,8 @@
 """The facts of a run as flat rows, without a store's keys: what goes into an archive and out of it.
 
 They are gathered in the temporary table `facts`, from a store or from a Parquet file, one row per
-attempt. An upload without attempts has one row, in which everything of the attempt is null.
+attempt and one per measurement, each with nulls for what it is not. An upload without either has
+one row, in which both are null.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from testlytics_collector.errors import InputError
 from testlytics_collector.records import (
     Attempt,
     Failure,
+    Good,
+    Measurement,
     Note,
     NoteKind,
     Outcome,
@@ -27,14 +30,22 @@ from testlytics_collector.store.derived import Rows
 if TYPE_CHECKING:
     import duckdb
 
-VERSION = 1
-"""Rises with every change of the columns or of their meaning."""
+VERSION = 2
+"""Rises with every change of the columns or of their meaning.
+
+A run without measurements is written as version 1, which lacks their column: equal facts are equal
+bytes, whoever writes them.
+"""
+
+_NAMED = 1
+"""Version of what goes into names: uploads name the bytes that all else comes from."""
 
 VERSION_KEY = "testlytics_archive"
 """Where a file says its version: a key of the Parquet file's own metadata."""
 
 _TEXT, _WHOLE = "VARCHAR", "BIGINT"
 _FAILURE = 'STRUCT("type" VARCHAR, message VARCHAR, "text" VARCHAR, place VARCHAR)'
+_MEASUREMENT = 'STRUCT("name" VARCHAR, metric VARCHAR, unit VARCHAR, good VARCHAR, "value" DOUBLE)'
 _NOTES = 'STRUCT(kind VARCHAR, "name" VARCHAR, "value" VARCHAR)[]'
 
 UPLOAD = {
@@ -84,11 +95,22 @@ ATTEMPT = {
 }
 """Columns of the attempt."""
 
-COLUMNS = UPLOAD | ATTEMPT
+PLAIN = UPLOAD | ATTEMPT
+"""Columns of version 1."""
 
-_NAMES = ", ".join(f'"{name}"' for name in COLUMNS)
+COLUMNS = PLAIN | {
+    "measurement": (
+        _MEASUREMENT,
+        (
+            "case when d.measured_key is not null then {'name': d.name, 'metric': d.metric, "
+            "'unit': d.unit, 'good': d.good, 'value': a.value} end"
+        ),
+    )
+}
+
 _UPLOAD_NAMES = ", ".join(f'"{name}"' for name in UPLOAD)
 _ATTEMPT_NAMES = ", ".join(f'"{name}"' for name in ATTEMPT)
+_FACT_NAMES = f"{_ATTEMPT_NAMES}, measurement"
 
 _UPLOADS = f"""
 select {", ".join(f'{source} as "{name}"' for name, (_, source) in UPLOAD.items())}
@@ -108,10 +130,13 @@ join raw.runs r using (run_key)
 join raw.variants v using (variant_key)
 left join raw.commits c on c.commit_id = u.commit_id
 left join (
-    select *, rowid as place,
+    select *, rowid as place, null::integer as measured_key, null::double as value,
            row_number() over (partition by upload_key, test_key, attempt order by rowid) as copy
     from raw.attempts where upload_key in (select unnest($1::integer[]))
+    union all by name
+    select * from raw.measurements where upload_key in (select unnest($1::integer[]))
 ) a on a.upload_key = u.upload_key
+left join raw.measured d using (measured_key)
 left join raw.tests t using (test_key)
 left join raw.messages m using (message_key)
 left join (
@@ -122,7 +147,8 @@ left join (
 ) n on n.upload_key = a.upload_key and n.test_key = a.test_key and n.attempt = a.attempt
        and a.copy = 1  -- of two attempts with one number, one has the notes of both
 where u.upload_key in (select unnest($1::integer[]))
-order by u.run_attempt, u.upload_id, t.test_id, a.attempt, a.place
+order by u.run_attempt, u.upload_id, t.test_id, a.attempt, a.place, d.name, d.metric, d.unit,
+         d.good, a.value
 """  # noqa: S608 - constants
 
 # What lies in the store with the attempts alone: what is said of the upload is compared before.
@@ -131,7 +157,7 @@ select md5(coalesce(string_agg(line, '' order by line), ''))
 from (
     select md5(to_json(a)::varchar) as line
     from (
-        select {_ATTEMPT_NAMES} from facts where upload_id = $1 and run_attempt = $2
+        select {_FACT_NAMES} from facts where upload_id = $1 and run_attempt = $2
     ) a
 )
 """  # noqa: S608 - constants
@@ -142,10 +168,17 @@ where upload_id = $1 and run_attempt = $2 and test_id is not null
 order by rowid
 """  # noqa: S608 - constants
 
+_MEASUREMENTS = """
+select measurement.name, measurement.metric, measurement.unit, measurement.value, measurement.good
+from facts
+where upload_id = $1 and run_attempt = $2 and measurement is not null
+order by rowid
+"""
+
 _WRITE = f"""
-copy (select {_NAMES} from facts order by rowid) to $1
+copy (select {{names}} from facts order by rowid) to $1
 (format parquet, compression zstd, parquet_version v2, write_bloom_filter false,
- kv_metadata {{{VERSION_KEY}: '{VERSION}'}})
+ kv_metadata {{{{{VERSION_KEY}: '{{version}}'}}}})
 """  # noqa: S608 - constants
 
 
@@ -182,7 +215,7 @@ def name_of(rows: Rows, run_key: int) -> str:
         Hexadecimal digits.
     """
     said = json.dumps(rows(_UPLOADS, [run_key]), separators=(",", ":"))
-    return hashlib.blake2b(f"{VERSION}{said}".encode(), digest_size=16).hexdigest()
+    return hashlib.blake2b(f"{_NAMED}{said}".encode(), digest_size=16).hexdigest()
 
 
 def gather(rows: Rows, upload_keys: list[int]) -> None:
@@ -192,11 +225,14 @@ def gather(rows: Rows, upload_keys: list[int]) -> None:
 
 def write(rows: Rows, path: Path) -> None:
     """Write what is gathered to a Parquet file."""
-    rows(_WRITE, [str(path)])
+    measured = rows("select 1 from facts where measurement is not null limit 1")
+    columns, version = (COLUMNS, VERSION) if measured else (PLAIN, 1)
+    names = ", ".join(f'"{name}"' for name in columns)
+    rows(_WRITE.format(names=names, version=version), [str(path)])
 
 
 def content(rows: Rows, upload: Upload) -> str:
-    """Return a digest of the attempts of one gathered upload, whatever their order."""
+    """Return a digest of what one gathered upload holds, whatever the order."""
     [(digest,)] = rows(_CONTENT, [upload.upload_id, upload.run_attempt])
     return str(digest)
 
@@ -259,6 +295,16 @@ def attempts(
     cursor = connection.execute(_ATTEMPTS, [upload.upload_id, upload.run_attempt])
     while rows := cursor.fetchmany(batch):
         yield [_attempt(*row) for row in rows]
+
+
+def measurements(rows: Rows, upload: Upload) -> list[Measurement]:
+    """Return the measurements of one gathered upload in their order."""
+    return [
+        Measurement(name, metric, unit, value, Good(good))
+        for name, metric, unit, value, good in rows(
+            _MEASUREMENTS, [upload.upload_id, upload.run_attempt]
+        )
+    ]
 
 
 def _attempt(  # noqa: PLR0913, PLR0917 - a column each

@@ -32,7 +32,7 @@ create table raw.gates (
 _COLUMNS = """w.project, w.run_id, w.position, w."commit", w.branch, w.pull_request, w.complete,
        coalesce(c.order_us, epoch_us(w.started_at)), w.gate"""
 
-# A run of measurements alone says nothing of tests, neither that they passed nor that they are gone.
+# A run of measurements alone says nothing of tests, and not that they are gone.
 _OF_TESTS = """(w.attempts > 0 or (w.project, w.run_id) not in (
     select (r.project, r.run_id) from raw.runs r join raw.uploads u using (run_key)
     where u.upload_key in (select upload_key from raw.measurements)
@@ -44,7 +44,7 @@ from runs w
 join raw.runs r using (project, run_id)
 left join raw.commits c on c.commit_id = w."commit"
 where w.project = coalesce($1, w.project) and w.run_id = coalesce($2, w.run_id)
-  and ($2 is not null or {_OF_TESTS})
+  and ($2 is not null or {{of_tests}})
 order by (select max(u.upload_key) from raw.uploads u where u.run_key = r.run_key) desc
 limit 1
 """  # noqa: S608 - constants
@@ -61,7 +61,7 @@ _EARLIER = f"""
 select {_COLUMNS}
 from runs w
 left join raw.commits c on c.commit_id = w."commit"
-where w.project = $1 and w.position < $2 and w.pull_request is null and {_OF_TESTS}
+where w.project = $1 and w.position < $2 and w.pull_request is null and {{of_tests}}
   and ($3 is null or w.branch = $3)
   and coalesce(c.order_us, epoch_us(w.started_at)) <= coalesce($4, 9223372036854775807)
 order by w.position desc
@@ -308,9 +308,14 @@ class Gone(NamedTuple):
     reason: str | None
 
 
+def _of_tests(rows: Rows) -> str:
+    """Return the condition for runs of tests; without measurements it costs nothing."""
+    return _OF_TESTS if rows("select 1 from raw.measurements limit 1") else "true"
+
+
 def run_to_judge(rows: Rows, project: str | None, run_id: str | None) -> GatedRun | None:
     """Return a run: the one whose upload came last, of all that fit; None where none does."""
-    found = rows(_NEWEST, [project, run_id])
+    found = rows(_NEWEST.format(of_tests=_of_tests(rows)), [project, run_id])
     return GatedRun(*found[0]) if found else None
 
 
@@ -331,7 +336,8 @@ def earlier_runs(
         until_us: Only runs that stand here (`GatedRun.order_us`) or before; None for all.
         limit: At most so many.
     """
-    found = rows(_EARLIER, [run.project, run.position, branch, until_us, limit])
+    values = [run.project, run.position, branch, until_us, limit]
+    found = rows(_EARLIER.format(of_tests=_of_tests(rows)), values)
     return [GatedRun(*row) for row in reversed(found)]
 
 

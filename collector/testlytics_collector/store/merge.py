@@ -164,6 +164,7 @@ def _take_in(path: str, gathered: duckdb.DuckDBPyConnection, store: Store, resul
             ):
                 for batch in facts.attempts(gathered, one.upload):
                     intake.write(batch)
+                intake.measure(facts.measurements(rows, one.upload))
             kept = store.keep(
                 intake,
                 one.upload,

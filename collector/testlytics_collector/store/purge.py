@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from testlytics_collector.store import measured
 from testlytics_collector.store.pruned import Rows
 from testlytics_collector.store.retention import remove_unused_messages
 
@@ -30,7 +31,7 @@ class Purged:
 
 
 def purge_case(rows: Rows, test_id: str) -> Purged:
-    """Remove a test with all that is known of it, in all projects.
+    """Remove a test with all that is known of it, in all projects; benchmarks of its name as well.
 
     Args:
         rows: Of a writing connection, inside a transaction.
@@ -51,6 +52,7 @@ def purge_case(rows: Rows, test_id: str) -> Purged:
             table,
             rows(f"delete from {table} where test_key in (select unnest($1::integer[]))", [keys]),  # noqa: S608
         )
+    done.count("raw.measurements", measured.forget(rows, test_id))
     removed = remove_unused_messages(rows)
     done.count("raw.messages", [(removed,)])
     done.remaining = occurrences(rows, test_id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from testlytics_collector.store import baselines, derived
+from testlytics_collector.store import baselines, derived, measured
 from testlytics_collector.store.pruned import Rows
 
 _PORTION = 1_000_000
@@ -83,6 +83,7 @@ def prune(rows: Rows, policy: Policy, *, now_us: int, dry_run: bool = False) -> 
         _retire(rows, keys)
         _remove(rows, keys, now_us)
     baselines.retake(rows, projects)
+    measured.forget_unused(rows)
     messages = remove_unused_messages(rows)
     return Removed(removed.runs, removed.uploads, removed.attempts, messages)
 
@@ -142,7 +143,7 @@ def _remove(rows: Rows, keys: list[int], now_us: int) -> None:
            order by u.upload_key""",
         [keys, now_us],
     )
-    for table in ("attempts", "notes"):
+    for table in ("attempts", "notes", "measurements"):
         rows(
             f"""delete from raw.{table} where upload_key in (
                     select upload_key from raw.uploads

@@ -6,7 +6,7 @@ keys live inside, text outside. Facts are only ever added; what a person prunes 
 
 from __future__ import annotations
 
-from testlytics_collector.store import derived, gating, pruned
+from testlytics_collector.store import derived, gating, measured, pruned
 
 SCHEMA_VERSION = 3
 """Rises by one with every change of the tables or of the meaning of a view.
@@ -14,7 +14,7 @@ SCHEMA_VERSION = 3
 History:
     1: the first.
     2: notes, commits, and what follows from the facts (schema `derived`).
-    3: what gates said of runs; baselines without the spread, which nothing read.
+    3: what gates said of runs, measurements; baselines without the spread, which nothing read.
 """
 
 TABLES = (
@@ -118,6 +118,7 @@ create table raw.commits (
     order_us bigint not null
 );
 """
+    + measured.TABLES
     + gating.TABLES
     + pruned.TABLES
     + derived.TABLES
@@ -149,7 +150,10 @@ create table raw.commits (commit_id varchar not null, order_us bigint not null);
             derived.TABLES,
         )
     ),
-    2: f"{gating.TABLES} alter table derived.baselines drop column if exists mad_us;",
+    2: (
+        f"{measured.TABLES}{gating.TABLES} "
+        "alter table derived.baselines drop column if exists mad_us;"
+    ),
 }
 """What brings a store of a version to the next."""
 
@@ -332,5 +336,27 @@ from raw.notes n
 join raw.uploads u using (upload_key)
 join raw.runs r using (run_key)
 join raw.tests t using (test_key)
+join raw.variants v using (variant_key);
+
+-- Any other number of a run: benchmarks, percentiles of load tests, coverage. `good` says which
+-- values are good: lower or higher.
+create or replace view main.measurements as
+select
+    r.project,
+    r.run_id,
+    d.name,
+    d.metric,
+    v.variant,
+    u.run_attempt,
+    u.shard,
+    d.unit,
+    d.good,
+    m.value,
+    u.commit_id as "commit",
+    u.branch
+from raw.measurements m
+join raw.measured d using (measured_key)
+join raw.uploads u using (upload_key)
+join raw.runs r using (run_key)
 join raw.variants v using (variant_key);
 """

@@ -11,7 +11,7 @@ import contextlib
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
@@ -36,7 +36,7 @@ LINGER_S = 0.3
 
 _FRESH_NS = 2_000_000_000
 _STALE_S = 86_400
-_TOGETHER = 8
+TOGETHER = 8
 """How many uploads are taken in by one transaction, at most."""
 
 _UNSOUND = (ValueError, KeyError, TypeError)
@@ -183,14 +183,29 @@ def drain(
     """
     end, done = time.monotonic() + seconds, 0
     while waiting := entries(database) or _expected(database, end):
-        for start in range(0, len(waiting), _TOGETHER):
+        for start in range(0, len(waiting), TOGETHER):
             if time.monotonic() > end:
                 return done
             with translated(database), _translated_os(database):
-                done += _take(connection, database, waiting[start : start + _TOGETHER])
+                done += _take(connection, database, waiting[start : start + TOGETHER])
     if done:
         _sweep(database)
     return done
+
+
+def take(connection: duckdb.DuckDBPyConnection, database: Path, waiting: Sequence[Path]) -> None:
+    """Take in these uploads now, in one transaction where they are small and none fails.
+
+    Args:
+        connection: The store, open for writing, with no transaction open.
+        database: The store's file.
+        waiting: Some of what `entries` gave.
+
+    Raises:
+        StoreError: The store refused; those without an answer still wait.
+    """
+    with translated(database), _translated_os(database):
+        _take(connection, database, waiting)
 
 
 def _expected(database: Path, end: float) -> list[Path]:
@@ -260,7 +275,7 @@ def _warn(database: Path, waiting: int, why: str = "") -> None:
     )
 
 
-def _take(connection: duckdb.DuckDBPyConnection, database: Path, waiting: list[Path]) -> int:
+def _take(connection: duckdb.DuckDBPyConnection, database: Path, waiting: Sequence[Path]) -> int:
     """Take in some uploads, in one transaction where they are small and none fails."""
     import duckdb
 

@@ -113,7 +113,9 @@ class Upload:
             for start, head in self._portions:
                 file.seek(start)
                 tables = {
-                    name: Table(kinds, [_piece(file, *told) for told in head["portion"][name]])
+                    name: Table(
+                        kinds, [_piece(file, *told) for told in head["portion"].get(name, [])]
+                    )
                     for name, kinds in stage.TABLES.items()
                 }
                 yield stage.Stage(tables, head["bad"])

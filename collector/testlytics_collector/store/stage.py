@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from operator import itemgetter
 
-from testlytics_collector.records import Attempt, Failure, Outcome
+from testlytics_collector.records import Attempt, Failure, Measurement, Outcome
 from testlytics_collector.store.columns import Table
 from testlytics_collector.store.outcomes import BAD_OUTCOMES
 
@@ -36,6 +36,10 @@ TABLES = {
     },
     "stage_notes": {"n": "integer", "kind": "varchar", "name": "varchar", "value": "varchar"},
     "stage_why": dict.fromkeys(("type", "message", "text", "place", "digest"), "varchar"),
+    "stage_measurements": {
+        **dict.fromkeys(("name", "metric", "unit", "good"), "varchar"),
+        "value": "double",
+    },
 }
 """Columns by table. Most attempts passed at the first try: only of the others, by their number in
 the stage, attempt, outcome and failure are written down."""
@@ -91,6 +95,17 @@ class Stage:
             for kind, name, value in row[9]
         ]
 
+    def measure(self, measurements: Sequence[Measurement]) -> None:
+        """Take the next measurements, in document order; at least one."""
+        names, metrics, units, values, goods = zip(*measurements, strict=True)
+        self.tables["stage_measurements"].add(
+            {"name": names, "metric": metrics, "unit": units, "good": goods, "value": values}
+        )
+
+    def is_empty(self) -> bool:
+        """Tell whether it holds neither attempts nor measurements."""
+        return not (len(self) or len(self.tables["stage_measurements"]))
+
     def _name(self, why: Failure) -> str:
         """Name a failure by its content; equal ones are stored once."""
         digest = self._digests.get(why)
@@ -139,10 +154,16 @@ class Gathering:
         if len(self._stage) >= PORTION:
             self._settle()
 
+    def measure(self, measurements: Sequence[Measurement]) -> None:
+        """Take the next measurements of the input, in document order."""
+        for start in range(0, len(measurements), PORTION):
+            self._stage.measure(measurements[start : start + PORTION])
+            self._settle()
+
     def _settle(self) -> None:
         """Hand on what was gathered."""
         full, self._stage = self._stage, Stage()
-        if len(full):
+        if not full.is_empty():
             full.close()
             self._move(full)
 

@@ -17,6 +17,7 @@ from testlytics_collector.store import (
     reader,
     rebuild,
     retention,
+    shared,
     spool,
 )
 from testlytics_collector.store.connection import connect, translated
@@ -300,8 +301,13 @@ def open_store(
     """Open the store at `path` while the block runs; see `connection.connect`.
 
     A writer takes in what waits in the spool before it lets go; a reader does so before it reads,
-    where nobody holds the store.
+    where nobody holds the store. Where this process holds it open for many, a reader is let in
+    beside its writer.
     """
+    if not write and (held := shared.shared(path)) is not None:
+        with held.reader() as cursor:
+            yield Store(path, cursor)
+        return
     if not write:
         spool.take_in(path, seconds=spool.READER_S)
     with connect(path, write=write, create=create, wait_s=wait_s) as connection:

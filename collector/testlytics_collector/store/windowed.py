@@ -41,6 +41,7 @@ from testlytics_collector.store.impact import (
     said,
     troubles,
 )
+from testlytics_collector.store.measured import Measured, series
 from testlytics_collector.store.one_test import OneTest
 from testlytics_collector.store.outcomes import BAD, GOOD
 from testlytics_collector.store.reader import Window, select_window
@@ -354,6 +355,10 @@ class WindowReader:
     def critical_path(self, most: int) -> list[OnPath]:
         """Say which tests make jobs long, after `jobs`; see `impact.critical_path`."""
         return critical_path(self._rows, most)
+
+    def measurements(self) -> list[Measured]:
+        """Return what else was measured; see `measured.series`."""
+        return series(self._rows)
 
     def said(self) -> list[Said]:
         """Return what failures said; see `impact.said`."""

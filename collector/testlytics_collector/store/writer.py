@@ -7,11 +7,11 @@ that an upload of any size takes the same memory.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from testlytics_collector.records import Problem, Upload, variant_text
-from testlytics_collector.store import copies, derived, pruned, stage
+from testlytics_collector.store import copies, derived, measured, pruned, stage
 
 if TYPE_CHECKING:
     import duckdb
@@ -80,14 +80,20 @@ class Intake(stage.Gathering):
 
         tables = {name: table for name, table in stage_.tables.items() if len(table)}
         with shown(self._connection, tables):
-            if "stage_why" in tables:
-                self._run(stage.WHY_KEYED, [self._next("messages") - 1])
-                self._run(stage.ADD_MESSAGES)
-            base = self._add_tests()
-            self._run(stage.add(stage_), [self._upload_key, base])
-            special = "stage_special" if "stage_special" in tables else stage.NO_SPECIAL
-            if "stage_notes" in tables:
-                self._run(stage.ADD_NOTES.format(special=special), [self._upload_key, base])
+            if "stage_measurements" in tables:
+                measured.add(self._rows, self._upload_key)
+            if "stage" in tables:
+                self._move_attempts(stage_, tables)
+
+    def _move_attempts(self, stage_: stage.Stage, tables: Container[str]) -> None:
+        if "stage_why" in tables:
+            self._run(stage.WHY_KEYED, [self._next("messages") - 1])
+            self._run(stage.ADD_MESSAGES)
+        base = self._add_tests()
+        self._run(stage.add(stage_), [self._upload_key, base])
+        special = "stage_special" if "stage_special" in tables else stage.NO_SPECIAL
+        if "stage_notes" in tables:
+            self._run(stage.ADD_NOTES.format(special=special), [self._upload_key, base])
         self._staged.append((base, stage_.bad))
 
     def wants(self, upload: Upload, *, digest: str, form: str, attempts: int, content: str) -> bool:

@@ -1,0 +1,148 @@
+"""One process that serves many: one connection that writes, and readers that never wait for it.
+
+DuckDB opens a file for one process at a time. Inside of it each reader has a connection of its own
+and sees the store as it was when it began.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from testlytics_collector.errors import StoreError
+from testlytics_collector.store import spool
+from testlytics_collector.store.connection import connect, translated
+
+if TYPE_CHECKING:
+    import duckdb
+
+_MEMORY = "1GB"
+_CLOSING_S = 10.0
+_STOPPING_S = 0.05
+
+_held: dict[Path, Shared] = {}
+
+
+class Shared:
+    """A store that this process holds open for writing; made by `sharing`."""
+
+    def __init__(self, path: Path, connection: duckdb.DuckDBPyConnection, read_s: float) -> None:
+        self.path = path
+        self._connection, self._read_s = connection, read_s
+        self._reading: set[duckdb.DuckDBPyConnection] = set()
+        self._changed = threading.Condition()
+        self._is_closing = False
+
+    def take_in(self, entries: Sequence[Path]) -> None:
+        """Take uploads of the spool in; see `spool.take`. By one thread only.
+
+        Raises:
+            StoreError: The store refused; those without an answer still wait.
+        """
+        spool.take(self._connection, self.path, entries)
+
+    def is_sound(self) -> bool:
+        """Tell whether it can still be used; after a disk was full it must be opened anew."""
+        import duckdb
+
+        try:
+            self._connection.execute("select count(*) from raw.runs").fetchall()
+        except duckdb.Error:
+            return False
+        return True
+
+    @contextlib.contextmanager
+    def reader(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Open a connection that sees the store as it is now, while the block runs.
+
+        Raises:
+            StoreError: The block took longer than a reader may, or the store is being closed.
+        """
+        with self._changed:
+            if self._is_closing:
+                raise StoreError(
+                    f"The store {self.path} is being closed.",
+                    slug="store-closing",
+                    hint="Try again in a moment.",
+                )
+            with translated(self.path):
+                cursor = self._connection.cursor()
+            self._reading.add(cursor)
+        is_done, is_late = threading.Event(), threading.Event()
+
+        def watch() -> None:
+            if not is_done.wait(self._read_s):
+                is_late.set()
+                # Again and again: between two statements there is nothing to stop.
+                while not is_done.wait(_STOPPING_S):
+                    _interrupt(cursor)
+
+        threading.Thread(target=watch, name="reader-watch", daemon=True).start()
+        try:
+            with translated(self.path):
+                cursor.execute("begin").fetchall()
+            yield cursor
+        except StoreError as error:
+            if not is_late.is_set():
+                raise
+            raise StoreError(
+                f"The question took longer than {self._read_s:g} s.",
+                slug="store-read-slow",
+                hint="Ask for fewer runs.",
+            ) from error
+        finally:
+            is_done.set()
+            with self._changed:
+                self._reading.discard(cursor)
+                self._changed.notify_all()
+            cursor.close()
+
+    def close(self) -> None:
+        """Let nobody in any more, stop those who read, and wait until they have gone."""
+        with self._changed:
+            self._is_closing = True
+            end = time.monotonic() + _CLOSING_S
+            while self._reading and time.monotonic() < end:
+                for cursor in self._reading:
+                    _interrupt(cursor)
+                self._changed.wait(_STOPPING_S)
+
+
+def _interrupt(cursor: duckdb.DuckDBPyConnection) -> None:
+    with contextlib.suppress(Exception):  # it was closed at this moment
+        cursor.interrupt()
+
+
+@contextlib.contextmanager
+def sharing(path: Path, *, wait_s: float, read_s: float) -> Iterator[Shared]:
+    """Hold the store for writing, and let readers of this process in, while the block runs.
+
+    Args:
+        path: The store's file; made where it is missing.
+        wait_s: How long to wait for others who hold it, in seconds.
+        read_s: How long one reader may ask, in seconds.
+
+    Raises:
+        StoreError: It cannot be opened or written.
+    """
+    key = path.resolve()
+    with connect(path, write=True, wait_s=wait_s) as connection:
+        with translated(path):
+            # A writer's own bound is too small for those who judge a long history.
+            connection.execute(f"set memory_limit = '{_MEMORY}'").fetchall()
+        held = Shared(path, connection, read_s)
+        _held[key] = held
+        try:
+            yield held
+        finally:
+            _held.pop(key, None)
+            held.close()
+
+
+def shared(path: Path) -> Shared | None:
+    """Return the store if this process holds it open for many, else None."""
+    return _held.get(path.resolve()) if _held else None
