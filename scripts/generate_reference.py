@@ -1,7 +1,7 @@
 """Writes the reference pages that follow from the code, or checks that they are in step.
 
-The command line from its own help, the store's schema from its commented SQL, the constants of the
-verdicts from the classes and functions that hold them.
+The command line from its own help, the service from its OpenAPI document, the store's schema from
+its commented SQL, the constants of the verdicts from the classes and functions that hold them.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from testlytics.gate.findings import Policy
+from testlytics.service import openapi
 from testlytics_analytics.confirmation import ErrorRates
 from testlytics_analytics.durations.fresh import FreshOptions
 from testlytics_analytics.durations.groups import OnsetOptions
@@ -27,6 +28,7 @@ from testlytics_analytics.durations.slowdowns import SlowdownOptions
 from testlytics_analytics.durations.suite_null import NullOptions
 from testlytics_analytics.evidence import outages, systemic_runs
 from testlytics_analytics.excuses import ExcuseOptions
+from testlytics_analytics.impact import ImpactOptions
 from testlytics_analytics.outcome_changes import broken_since
 from testlytics_analytics.outcome_priors import Priors
 from testlytics_analytics.outcome_verdicts import VerdictOptions
@@ -42,6 +44,7 @@ SLOWDOWNS = DOCS / "explanation" / "slowdowns.md"
 GROUPS = DOCS / "explanation" / "regression-groups.md"
 GATE = DOCS / "explanation" / "gate.md"
 TRENDS = DOCS / "explanation" / "trends.md"
+IMPACT = DOCS / "explanation" / "impact.md"
 CONSTANTS: dict[Path, tuple[Callable[..., object], ...]] = {
     VERDICTS: (
         VerdictOptions,
@@ -55,6 +58,7 @@ CONSTANTS: dict[Path, tuple[Callable[..., object], ...]] = {
     GROUPS: (OnsetOptions, ScopeOptions, PhaseOptions, SegmentOptions),
     SLOWDOWNS: (SlowdownOptions, FactorOptions, ScanOptions, NullOptions),
     TRENDS: (TrendOptions, MetricOptions),
+    IMPACT: (ImpactOptions,),
     GATE: (ExcuseOptions, FreshOptions, Policy),
 }
 BEGIN = (
@@ -65,8 +69,10 @@ COMMANDS = (
     "",
     "ingest",
     "report",
+    "explain",
     "gate",
     "comment",
+    "alerts",
     "quarantine",
     "quarantine add",
     "quarantine list",
@@ -77,6 +83,10 @@ COMMANDS = (
     "tests",
     "failures",
     "sql",
+    "serve",
+    "serve token create",
+    "serve token list",
+    "serve token revoke",
     "prune",
     "purge",
     "init",
@@ -195,6 +205,7 @@ def main() -> int:
     pages = {
         REFERENCE / "cli.md": command_page(),
         REFERENCE / "store-schema.md": schema_page(),
+        REFERENCE / "http.md": NOTE + openapi.page(),
         **{page: page_with_constants(page) for page in CONSTANTS},
     }
     for path, text in pages.items():

@@ -19,13 +19,16 @@ _COMMANDS = {
     "export": ("export", "export", "Write runs: JUnit XML, tables, a run archive."),
     "merge": ("merge", "merge", "Take in run archives and other stores."),
     "report": ("report", "report", "Tell which tests are flaky, broken, slow or slower."),
+    "explain": ("explain", "explain", "Tell everything behind one verdict."),
     "gate": ("gate", "gate", "Say whether a run broke something: 0 or 1."),
     "comment": ("comment", "comment", "Tell it in a GitHub pull request."),
+    "alerts": ("alerts", "alerts", "Tell once what became worse or better."),
     "quarantine": ("quarantine", "commands", "Look after tests whose failures do not count."),
     "runs": ("runs", "list_runs", "List runs."),
     "tests": ("tests", "list_cases", "List tests and how often they fail."),
     "failures": ("failures", "list_failures", "List failures and what they said."),
     "sql": ("sql", "sql", "Ask the store in SQL."),
+    "serve": ("serve", "commands", "Serve the store over HTTP."),
     "prune": ("prune", "prune", "Remove old runs, keep what they count for."),
     "purge": ("purge", "purge", "Remove for good what should not be kept."),
     "init": ("init", "init", "Begin: a workflow for the CI, and settings."),
@@ -92,13 +95,13 @@ class OptionNames(Mapping[str, frozenset[str]]):
 
 
 def defaults(command: Any, options: dict[str, Any]) -> dict[str, Any]:  # noqa: ANN401 - as above
-    """Return the defaults of a command's options as Typer takes them; in a group each has its own.
+    """Return the defaults of a command's options as Typer takes them: in a group for each below it.
 
     Args:
         command: The command, or the group.
         options: Values by name.
     """
-    return dict.fromkeys(_below(command), options) or options
+    return options | {name: defaults(one, options) for name, one in _below(command).items()}
 
 
 def _below(command: Any) -> Mapping[str, Any]:  # noqa: ANN401 - as above

@@ -1,0 +1,1 @@
+"""The HTTP service: many clients, one store, one writer."""
