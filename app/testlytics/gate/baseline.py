@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from testlytics_collector.store.gating import GatedRun
+    from testlytics_collector.store.gated_runs import GatedRun
     from testlytics_collector.store.store import Store
 
 RUNS = 100

@@ -6,7 +6,7 @@ keys live inside, text outside. Facts are only ever added; what a person prunes 
 
 from __future__ import annotations
 
-from testlytics_collector.store import derived, gating, measured, pruned
+from testlytics_collector.store import derived, gated_runs, measured, pruned
 
 SCHEMA_VERSION = 3
 """Rises by one with every change of the tables or of the meaning of a view.
@@ -119,7 +119,7 @@ create table raw.commits (
 );
 """
     + measured.TABLES
-    + gating.TABLES
+    + gated_runs.TABLES
     + pruned.TABLES
     + derived.TABLES
 )
@@ -151,7 +151,7 @@ create table raw.commits (commit_id varchar not null, order_us bigint not null);
         )
     ),
     2: (
-        f"{measured.TABLES}{gating.TABLES} "
+        f"{measured.TABLES}{gated_runs.TABLES} "
         "alter table derived.baselines drop column if exists mad_us;"
     ),
 }

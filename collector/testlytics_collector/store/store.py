@@ -11,7 +11,7 @@ from testlytics_collector.records import Attempt, Upload
 from testlytics_collector.store import (
     archive,
     facts,
-    gating,
+    gated_runs,
     pruned,
     purge,
     reader,
@@ -22,7 +22,7 @@ from testlytics_collector.store import (
 )
 from testlytics_collector.store.connection import connect, translated
 from testlytics_collector.store.extract import Extract
-from testlytics_collector.store.gating import GatedRun
+from testlytics_collector.store.gated_runs import GatedRun
 from testlytics_collector.store.lists import Lists
 from testlytics_collector.store.purge import Purged
 from testlytics_collector.store.reader import Suite, Window
@@ -169,33 +169,33 @@ class Store:
             return slower_than_before(self._rows, project, run_id, screen or Screen())
 
     def run_to_judge(self, project: str | None, run_id: str | None) -> GatedRun | None:
-        """Return the run that a gate looks at; see `gating.run_to_judge`."""
+        """Return the run that a gate looks at; see `gated_runs.run_to_judge`."""
         with translated(self.path):
-            return gating.run_to_judge(self._rows, project, run_id)
+            return gated_runs.run_to_judge(self._rows, project, run_id)
 
     def mark_gate(self, project: str, run_id: str, verdict: str, now_us: int) -> bool:
-        """Write down what a gate said of a run; see `gating.mark`."""
+        """Write down what a gate said of a run; see `gated_runs.mark`."""
         with translated(self.path), self._changing():
-            return gating.mark(self._rows, project, run_id, verdict, now_us)
+            return gated_runs.mark(self._rows, project, run_id, verdict, now_us)
 
     def branches(self, run: GatedRun) -> list[str]:
-        """Name the branches of a project; see `gating.branches`."""
+        """Name the branches of a project; see `gated_runs.branches`."""
         with translated(self.path):
-            return gating.branches(self._rows, run)
+            return gated_runs.branches(self._rows, run)
 
     def earlier_runs(
         self, run: GatedRun, *, branch: str | None, until_us: int | None, limit: int
     ) -> list[GatedRun]:
-        """Return runs before a run; see `gating.earlier_runs`."""
+        """Return runs before a run; see `gated_runs.earlier_runs`."""
         with translated(self.path):
-            return gating.earlier_runs(
+            return gated_runs.earlier_runs(
                 self._rows, run, branch=branch, until_us=until_us, limit=limit
             )
 
     def runs_of_change(self, run: GatedRun, limit: int) -> list[GatedRun]:
-        """Return runs of the same change; see `gating.runs_of_change`."""
+        """Return runs of the same change; see `gated_runs.runs_of_change`."""
         with translated(self.path):
-            return gating.runs_of_change(self._rows, run, limit)
+            return gated_runs.runs_of_change(self._rows, run, limit)
 
     def verdicts(self, window: Window) -> pl.DataFrame:
         """Return the verdicts of a window's runs; see `reader.verdict_frame`."""
