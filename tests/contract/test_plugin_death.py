@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -97,8 +98,11 @@ def test_worker_that_dies_in_every_rerun_crashes_every_time(folder: Path) -> Non
     recorded = record(
         folder, "-p", "xdist", "-n2", "-p", "rerunfailures", "--reruns=1", HOW="exit", WHEN="call"
     )
-    # Its reports would have come at its end: nobody knows how far it got.
-    assert recorded.ends["test_victim"] == "crashed|crashed"
+    # Its reports would have come at its end: nobody knows how far it got. Whether it is run again
+    # is up to whether the dying worker's last word came through; pytest's summary says so.
+    again = re.search(r"\b(\d+) rerun\b", recorded.output)
+    deaths = 1 + int(again[1] if again else 0)
+    assert recorded.ends["test_victim"] == "|".join(["crashed"] * deaths)
     crashed_in_worker(recorded)
 
 
