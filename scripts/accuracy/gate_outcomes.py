@@ -15,7 +15,7 @@ from typing import NamedTuple
 from scripts.accuracy.outcome_data import Shape, SimulatedTest, Suite, burst_of, simulate
 from scripts.accuracy.outcome_rivals import RULES, Seen, everybody_failed
 from scripts.accuracy.table import Table
-from testlytics.gate.failures import Past, Telling, judge_failure
+from testlytics.gate.failures import Past, judge_failure
 from testlytics.gate.findings import Policy
 from testlytics_analytics.evidence import Tried, outages
 from testlytics_analytics.fingerprints import FailureText, fingerprint
@@ -117,7 +117,7 @@ def ours(seed: int, test: SimulatedTest, change: Change, said: str | None = None
     past = Past(
         before, test.letters[change.start : change.end], judged[0] if failed_before else None
     )
-    finding = judge_failure(now, Telling(past, BASELINE, known))
+    finding = judge_failure(now, past, known)
     return finding is not None and POLICY.level(finding.kind) == "block"
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from testlytics.gate.failures import once_in
 from testlytics.gate.findings import Finding
 from testlytics.report.sections import count, seconds
 from testlytics_analytics.durations.fresh import Fresh, FreshOptions, fresh_slowdowns
@@ -69,7 +70,7 @@ def _finding(one: Fresh, timed: Timings, names: Mapping[int, str]) -> Finding:
     reason = (
         f"{seconds(one.before_s)} -> {seconds(one.after_s)}, {one.ratio:.2f} times, in "
         f"{count(one.values, 'run')} of this change after {count(one.before_runs, 'run')}; "
-        f"in an unchanged suite once in {_once(one.chance)} runs"
+        f"in an unchanged suite once in {once_in(one.chance)} runs"
     )
     details = {
         "before_s": round(one.before_s, 6),
@@ -83,10 +84,6 @@ def _finding(one: Fresh, timed: Timings, names: Mapping[int, str]) -> Finding:
     return Finding(
         "slower", "", names[int(timed.tests[one.row])], timed.variant, reason, None, details
     )
-
-
-def _once(chance: float) -> str:
-    return f"{round(1 / chance):,}" if chance > 1e-6 else "more than a million"
 
 
 def _notes(doubtful: Sequence[Fresh], timed: Timings, names: Mapping[int, str]) -> list[str]:

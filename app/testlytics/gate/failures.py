@@ -35,47 +35,32 @@ class Past(NamedTuple):
     judged: Judged | None
 
 
-class Telling(NamedTuple):
-    """What is needed to tell of a failure.
-
-    Attributes:
-        past: The test's past.
-        ran: Runs of the baseline in this variant.
-        known: Fingerprints of what it said before, and in how many runs.
-    """
-
-    past: Past
-    ran: int
-    known: Mapping[str, int]
-
-
-def divide(
-    failing: Iterable[Failing], start: int, void: Collection[int]
-) -> dict[Key, tuple[str, str]]:
-    """Cut the verdicts of tests in two: those of the baseline that count, and those since.
+def divided(one: Failing, start: int, void: Collection[int]) -> tuple[str, str]:
+    """Cut a test's verdicts in two: those of the baseline that count, and those since.
 
     Args:
-        failing: Histories over the baseline and the change.
+        one: Its history over the baseline and the change.
         start: Step of the change's first run.
         void: Steps that do not count.
     """
-    cut = {}
-    for one in failing:
-        pairs = [(step, letter) for step, letter in zip(one.steps, one.verdicts, strict=True)]
-        cut[one.test_id, one.variant] = (
-            "".join(x for step, x in pairs if step < start and step not in void),
-            "".join(x for step, x in pairs if step >= start),
-        )
-    return cut
+    pairs = list(zip(one.steps, one.verdicts, strict=True))
+    return (
+        "".join(letter for step, letter in pairs if step < start and step not in void),
+        "".join(letter for step, letter in pairs if step >= start),
+    )
 
 
-def judge_failure(now: FailedNow, telling: Telling) -> Finding | None:
+def judge_failure(now: FailedNow, past: Past, texts: Mapping[str, int]) -> Finding | None:
     """Say what a failing test of the run is; the level is left open.
+
+    Args:
+        now: The failure.
+        past: What the test did before.
+        texts: Fingerprints of what it said before, and in how many runs.
 
     Returns:
         None where it failed and passed, and is known to flake.
     """
-    past = telling.past
     status = past.judged.status if past.judged is not None else None
     text = FailureText(now.type, now.message, now.place)
     said = one_line(now.message or now.type)
@@ -96,7 +81,7 @@ def judge_failure(now: FailedNow, telling: Telling) -> Finding | None:
         told,
         max(map(len, re.findall("F+", past.before)), default=0),
         past.before.endswith("F"),
-        telling.known,
+        texts,
     )
     since = "".join("F" if letter in bad else "P" for letter in past.since if letter in "PFL")
     failed, ran = since.count("F"), len(since)
@@ -147,10 +132,11 @@ def _reason(
         return f"says what it never said before; {usual}"
     likely = told.likelihood or 0
     often = f"failed in {failed} of {count(ran, 'run')} of this change"
-    return f"{often}, by chance once in {_once(likely)}; {usual}"
+    return f"{often}, by chance once in {once_in(likely)}; {usual}"
 
 
-def _once(likelihood: float) -> str:
+def once_in(likelihood: float) -> str:
+    """Say in how many cases something of that probability happens once."""
     return f"{round(1 / likelihood):,}" if likelihood > 1e-6 else "more than a million"
 
 

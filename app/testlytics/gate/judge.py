@@ -37,6 +37,7 @@ _TIMED_RUNS = 10
 _PARTIAL = 0.2
 _MASS = 0.5
 _MASS_TESTS = 5
+_NO_PAST = failing.Past("", "F", None)
 
 Excused = Callable[[str, str], str | None]
 """Says of a test and variant why its failure does not count; None where it does."""
@@ -133,10 +134,9 @@ def _judge(opened: Store, base: Baseline, policy: Policy, excused: Excused) -> G
         now = reader.failures()
         texts = reader.texts()
         legs = [_leg(leg, asked, seen, policy) for leg in reader.legs()]
-        cut = failing.divide(histories, seen.start, seen.void)
-        pasts = _pasts(now, histories, cut, seen)
+        pasts = _pasts(now, histories, seen)
         known = failing.fingerprints_of(one for one in texts if one.step < seen.start)
-        found = _of_failures(now, pasts, known, seen, excused)
+        found = _of_failures(now, pasts, known, excused)
         notes = [*base.notes, *_notes(seen)]
         gone, partial = _of_gone(reader, legs, seen)
         causes = failing.causes(now, texts, runs)
@@ -191,16 +191,20 @@ def _leg(leg: Leg, asked: WindowReader, seen: _Seen, policy: Policy) -> LegResul
 def _pasts(
     now: Sequence[FailedNow],
     histories: Sequence[Failing],
-    cut: Mapping[failing.Key, tuple[str, str]],
     seen: _Seen,
 ) -> dict[failing.Key, failing.Past]:
     """Judge the tests that fail now by the runs of the baseline alone."""
     wanted = {(one.test_id, one.variant) for one in now}
+    failed = [one for one in histories if (one.test_id, one.variant) in wanted]
     told = [Run(run.run_id, run.commit, run.sources) for run in seen.runs[: seen.start]]
-    tried = [_before(one, seen.start) for one in histories if (one.test_id, one.variant) in wanted]
+    tried = [_before(one, seen.start) for one in failed]
     judged = status.judge((one for one in tried if one.tries), told, seen.void)
     by_key: dict[failing.Key, Judged] = {(one.test_id, one.variant): one for one in judged.rows}
-    return {key: failing.Past(*cut.get(key, ("", "F")), by_key.get(key)) for key in wanted}
+    return {
+        key: failing.Past(*failing.divided(one, seen.start, seen.void), by_key.get(key))
+        for one in failed
+        for key in [(one.test_id, one.variant)]
+    }
 
 
 def _before(one: Failing, start: int) -> Tried:
@@ -215,14 +219,12 @@ def _of_failures(
     now: Sequence[FailedNow],
     pasts: Mapping[failing.Key, failing.Past],
     known: Callable[[failing.Key], Mapping[str, int]],
-    seen: _Seen,
     excused: Excused,
 ) -> list[Finding]:
     found = []
     for one in now:
         key = one.test_id, one.variant
-        telling = failing.Telling(pasts[key], seen.start, known(key))
-        finding = failing.judge_failure(one, telling)
+        finding = failing.judge_failure(one, pasts.get(key, _NO_PAST), known(key))
         if finding is None:
             continue
         why = excused(*key)
