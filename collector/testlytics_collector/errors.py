@@ -76,10 +76,10 @@ class NotFoundError(Error):
     default_slug = "not-found"
 
 
-def unwritable(path: object, error: OSError) -> Error:
-    """Say that an output file cannot be written."""
+def unwritable(path: object, error: OSError, option: str = "--output") -> Error:
+    """Say that an output file cannot be written, and with which option another is named."""
     return Error(
         f"Cannot write {path}: {error.strerror}.",
         slug="output-unwritable",
-        hint="Choose another file with --output.",
+        hint=f"Choose another file with {option}.",
     )

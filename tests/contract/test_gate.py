@@ -300,6 +300,9 @@ def test_the_summary_and_the_answer_are_written_beside(blocked: Path) -> None:
     done = command("gate", "--store", "h.duckdb", "--output", "no/where.json", cwd=blocked)
     assert done.code == 3
     assert "where.json" in done.err
+    assert "--output" in done.err
+    done = command("gate", "--store", "h.duckdb", "--summary", "no/where.md", cwd=blocked)
+    assert (done.code, "--summary" in done.err) == (3, True)
 
 
 def test_a_summary_never_gets_too_large(tmp_path: Path) -> None:

@@ -43,8 +43,8 @@ def write_bytes(data: bytes) -> bool:
     return True
 
 
-def save(path: Path, data: bytes, *, append: bool = False) -> None:
-    """Write a file, or to its end.
+def save(path: Path, data: bytes, *, append: bool = False, option: str = "--output") -> None:
+    """Write a file that an option names, or to its end.
 
     Raises:
         Error: It cannot be written.
@@ -53,7 +53,7 @@ def save(path: Path, data: bytes, *, append: bool = False) -> None:
         with path.open("ab" if append else "wb") as file:
             file.write(data)
     except OSError as error:
-        raise unwritable(path, error) from error
+        raise unwritable(path, error, option) from error
 
 
 def write_all(texts: Iterable[str]) -> None:

@@ -19,8 +19,8 @@ from testlytics.cli._options import (
     store_path,
     variant_pairs,
 )
-from testlytics.cli._output import progress, write, write_bytes
-from testlytics_collector.errors import ConfigError, unwritable
+from testlytics.cli._output import progress, save, write, write_bytes
+from testlytics_collector.errors import ConfigError
 
 
 class ExportFormat(StrEnum):
@@ -139,8 +139,5 @@ def export(
 def _write(document: bytes, output: Path | None) -> None:
     if output is None:
         write_bytes(document)
-        return
-    try:
-        output.write_bytes(document)
-    except OSError as error:
-        raise unwritable(output, error) from error
+    else:
+        save(output, document)

@@ -128,11 +128,12 @@ def gate(
         _output.save(output, render.as_json(result).encode())
     if rerun_list is not None:
         again = findings.to_run_again(result)
-        _output.save(rerun_list, "".join(f"{one}\n" for one in again).encode())
+        lines = "".join(f"{one}\n" for one in again)
+        _output.save(rerun_list, lines.encode(), option="--rerun-list")
     if summary is not None:
         from testlytics.gate.markdown import as_markdown
 
-        _output.save(summary, as_markdown(result).encode(), append=True)
+        _output.save(summary, as_markdown(result).encode(), append=True, option="--summary")
     _mark(store_path(store), result, wait)
     _write(result, format_)
     if result.verdict == "blocked":

@@ -180,7 +180,7 @@ def report(
         owners = read_owners(project_root())
         page = api.html_report(store_path(store), window, owners=owners, owner=owner, wait_s=wait)
         if html is not None:
-            _output.save(html, page.encode())
+            _output.save(html, page.encode(), option="--html")
         else:
             _output.write_bytes(page.encode())
         return
