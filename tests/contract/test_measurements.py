@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
@@ -10,9 +11,11 @@ import polars as pl
 import pytest
 
 from testlytics import api
+from testlytics_collector.records import Attempt, Failure, Good, Measurement, Outcome, Upload
 from testlytics_collector.store import facts, spool
 from testlytics_collector.store.reader import Window
 from testlytics_collector.store.store import open_store
+from testlytics_collector.store.writer import Intake
 from tests.command import command
 from tests.factories import attempt, history, run_file
 from tests.serving import serving
@@ -193,6 +196,36 @@ def test_they_wait_in_the_spool_with_their_upload(tmp_path: Path) -> None:
         opened.take_in_spool()
     assert spool.entries(store) == []
     assert len(everything(store)) == 6
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_a_copy_that_is_not_kept_leaves_none_of_its_rows(tmp_path: Path, together: bool) -> None:
+    # What it brought was in the facts before it was known that the stored copy is the one to keep.
+    store = tmp_path / "h.duckdb"
+    upload = Upload("u", "r", complete=True)
+    attempts = [Attempt("t", 1, Outcome.FAILED, 1, failure=Failure("E", "seen", None, None))]
+    other = [attempts[0]._replace(test_id="other", failure=Failure("E", "never seen", None, None))]
+    with open_store(store, write=True) as opened:
+
+        def keep(intake: Intake, digest: str, now_us: int) -> bool:
+            return opened.keep(intake, upload, digest=digest, form="junit", now_us=now_us).stored
+
+        with opened.intake() as intake:
+            intake.write(attempts)
+            assert keep(intake, "e", 2_000_000)
+        with opened.intake() as intake:
+            intake.write(other)
+            if together:
+                intake.measure([Measurement("m", "time", "s", 1.0, Good.LOWER)])
+            assert not keep(intake, "d", 1_000_000)
+        with opened.intake() as intake:
+            again = replace(upload, run_id="later")
+            assert opened.keep(intake, again, digest="f", form="junit", now_us=3_000_000).stored
+    assert rows(store, "select run_id, test_id from attempts") == [("r", "t")]
+    for table, count in {"tests": 1, "messages": 1, "measured": 0, "measurements": 0}.items():
+        assert rows(store, f"select count(*) from raw.{table}") == [(count,)], table
+    assert rows(store, "select min(ingested_us) from raw.uploads") == [(1_000_000,)]
+    assert api.doctor(store)["differences"] == {}
 
 
 def test_they_come_in_through_the_service(tmp_path: Path) -> None:

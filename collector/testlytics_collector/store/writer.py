@@ -22,7 +22,16 @@ _NEXT_KEY = {
     "variants": "select coalesce(max(variant_key), 0) + 1 from raw.variants",
     "tests": "select coalesce(max(test_key), 0) + 1 from raw.tests",
     "messages": "select coalesce(max(message_key), 0) + 1 from raw.messages",
+    "measured": "select coalesce(max(measured_key), 0) + 1 from raw.measured",
 }
+
+_TAKE_BACK = {
+    **dict.fromkeys(("attempts", "notes", "measurements"), "upload_key"),
+    "tests": "test_key",
+    "messages": "message_key",
+    "measured": "measured_key",
+}
+"""Tables that rows are moved to before it is known whether they stay, and their keys."""
 
 
 class Kept(NamedTuple):
@@ -54,6 +63,8 @@ class Intake(stage.Gathering):
         self._within = within
         self._upload_key = 0
         self._staged: list[tuple[int, list[int]]] = []
+        self._keeping = False
+        self._moved_from: dict[str, int] = {}
 
     def __enter__(self) -> Self:
         if not self._within:
@@ -78,6 +89,11 @@ class Intake(stage.Gathering):
         """Move what was gathered on to the facts."""
         from testlytics_collector.store.arrow import shown
 
+        if not (self._keeping or self._moved_from):
+            self._moved_from = {
+                table: self._upload_key if key == "upload_key" else self._next(table)
+                for table, key in _TAKE_BACK.items()
+            }
         tables = {name: table for name, table in stage_.tables.items() if len(table)}
         with shown(self._connection, tables):
             if "stage_measurements" in tables:
@@ -128,7 +144,9 @@ class Intake(stage.Gathering):
             content: Digest of the attempts, see `facts.content`, which tells copies of equal rank
                 apart; None takes them for equal.
         """
+        self._keeping = True
         if pruned.is_pruned(self._rows, upload):
+            self._take_back()
             return Kept(stored=False, problems=[])
         run_key = self._known_run(upload)
         if run_key is None:
@@ -138,6 +156,7 @@ class Intake(stage.Gathering):
         copy = copies.stored(self._rows, upload)
         rank = copies.rank(upload, digest=digest, form=form, attempts=self.attempts)
         if copy is not None and not copies.is_above(self._rows, upload, rank, content, copy):
+            self._take_back()
             if now_us < copy.ingested_us:
                 self._came_earlier(copy, now_us)
             return Kept(stored=False, problems=[])
@@ -168,6 +187,13 @@ class Intake(stage.Gathering):
         derived.add_run(
             self._rows, suite, self._upload_key, project=upload.project, staged=self._staged
         )
+
+    def _take_back(self) -> None:
+        """Undo what was moved: the transaction may hold other uploads, and may go on."""
+        for table, first in self._moved_from.items():
+            key = _TAKE_BACK[table]
+            self._run(f"delete from raw.{table} where {key} >= $1", [first])  # noqa: S608
+        self._moved_from = {}
 
     def _end(self) -> None:
         if not self._within:
