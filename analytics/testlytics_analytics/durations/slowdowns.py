@@ -10,6 +10,7 @@ import numpy as np
 
 from testlytics_analytics.durations.robust import Matrix, row_medians
 from testlytics_analytics.durations.run_factor import FactorOptions, steady
+from testlytics_analytics.durations.separation import separated
 from testlytics_analytics.durations.shift_scan import ScanOptions, Shifts, scan
 from testlytics_analytics.durations.suite_null import (
     NullOptions,
@@ -177,6 +178,10 @@ def scaled_shifts(residuals: Matrix, usual_s: Matrix, options: SlowdownOptions) 
     scanned = scan(residuals, options.scan, _earlier_ends(residuals, options))
     rises = [scanned.up.score, *scanned.earlier_up]
     falls = [scanned.down.score, *scanned.earlier_down]
+    proven = [
+        separated(residuals, shifts, sign, options.scan, options.null)
+        for shifts, sign in ((scanned.up, 1), (scanned.down, -1))
+    ]
     scales = np.ones(len(residuals), np.float32)
     of_kind = []
     for young in (False, True):
@@ -185,7 +190,10 @@ def scaled_shifts(residuals: Matrix, usual_s: Matrix, options: SlowdownOptions) 
         own = [one[rows] for one in rises], [one[rows] for one in falls]
         of_kind.append(suite_scale(*own, young, options.null))
         scales[kind] = of_kind[-1] * (options.null.young_ease if young else 1)
-    up, down = (one._replace(score=one.score / scales) for one in (scanned.up, scanned.down))
+    up, down = (
+        one._replace(score=np.fmax(one.score / scales, order / max(of_kind)))
+        for one, order in zip((scanned.up, scanned.down), proven, strict=True)
+    )
     return Scaled(up, down, *of_kind)
 
 

@@ -10,6 +10,8 @@ import pytest
 
 from testlytics_analytics.durations.robust import column_medians, row_medians, row_spreads
 from testlytics_analytics.durations.run_factor import steady
+from testlytics_analytics.durations.separation import separated
+from testlytics_analytics.durations.shift_scan import scan
 from testlytics_analytics.durations.slowdowns import (
     Slowdown,
     SlowdownOptions,
@@ -310,3 +312,42 @@ def test_options_reach_the_scan() -> None:
     assert only(values, options).row == 5
     assert [one.row for one in slowdowns(values, longer).found] in ([], [5])
     assert slowdowns(values, replace(options, scan=replace(options.scan, before=97))).found == []
+
+
+def test_a_large_step_in_few_runs_is_found_on_a_machine_that_wanders() -> None:
+    found = 0
+    for seed in range(20):
+        values = suite(seed, tests=20, runs=25, noise=0.3, machine=0.3)
+        # It does not follow the machine: what is taken out of it is noise, a run at a time.
+        values[7] = np.float32(-2.8)
+        values[7, 18:] += np.float32(np.log(5))
+        found += [one.row for one in slowdowns(values).found] == [7]
+    assert found == 20
+
+
+def test_order_alone_is_as_rare_as_it_says() -> None:
+    rng = np.random.default_rng(5)
+    options = SlowdownOptions()
+    # Two levels, far apart, in any order: only the order can be rare.
+    values = np.where(rng.random((30_000, 16)) < 0.3, 1.0, 0.0).astype(np.float32)
+    values += rng.normal(0, 0.01, values.shape).astype(np.float32)
+    rises = scan(values, options.scan).up
+    scores = separated(values, rises, 1, options.scan, options.null)
+    proven = np.sort(scores[np.isfinite(scores)])
+    assert len(proven) > 3
+    expected = len(values) * chance(proven[:1], options.null)[0]
+    assert len(proven) < 3 * expected
+
+
+def test_order_proves_nothing_where_values_are_mixed_or_many() -> None:
+    options = SlowdownOptions()
+    values = np.zeros((3, 50), np.float32)
+    values[0, 20:25] = 1
+    values[0, 25:] = np.nan
+    values[1, 20:25] = 1
+    values[1, 3] = 1.0
+    values[1, 25:] = np.nan
+    values[2, 40:] = 1
+    rises = scan(values, options.scan).up
+    scores = separated(values, rises, 1, options.scan, options.null)
+    assert np.isfinite(scores).tolist() == [True, False, False]
