@@ -62,6 +62,22 @@ def branched_off(commit: str, base: str, folder: Path | None = None) -> int | No
     return None
 
 
+def parents_of(commit: str, folder: Path | None = None) -> tuple[str, ...]:
+    """Return the parents that a commit names, also where a shallow clone has none of them.
+
+    Args:
+        commit: Full id.
+        folder: In the repository; the present one where None.
+
+    Returns:
+        Full ids; nothing for a first commit, and where git does not know the commit.
+    """
+    if len(commit) < 40 or not set(commit) <= _HEX:
+        return ()
+    head = _git(["cat-file", "commit", commit], folder).partition("\n\n")[0]
+    return tuple(line.split()[1] for line in head.splitlines() if line.startswith("parent "))
+
+
 def _listed(commits: list[str], folder: Path | None) -> list[tuple[str, list[str], int]]:
     """List the commits and their ancestors, children before parents."""
     command = ["rev-list", "--ignore-missing", "--topo-order", "--parents", "--timestamp"]

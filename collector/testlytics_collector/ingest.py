@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from glob import glob
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from testlytics_collector.errors import InputError
 from testlytics_collector.formats import runfile
@@ -28,7 +28,9 @@ from testlytics_collector.formats.interface import Limits, Origin, Read
 from testlytics_collector.formats.recognise import recognise
 from testlytics_collector.formats.text import printable
 from testlytics_collector.records import Counts, Problem, Upload
-from testlytics_collector.store.store import Store
+
+if TYPE_CHECKING:
+    from testlytics_collector.store.store import Store
 
 STDIN = "-"
 _SUFFIXES = (".jsonl", ".jsonl.gz", ".xml", ".xml.gz")

@@ -29,6 +29,7 @@ _COMMANDS = {
     "failures": ("failures", "list_failures", "List failures and what they said."),
     "sql": ("sql", "sql", "Ask the store in SQL."),
     "serve": ("serve", "commands", "Serve the store over HTTP."),
+    "push": ("push", "push", "Bring test results to a service."),
     "prune": ("prune", "prune", "Remove old runs, keep what they count for."),
     "purge": ("purge", "purge", "Remove for good what should not be kept."),
     "init": ("init", "init", "Begin: a workflow for the CI, and settings."),

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
 from enum import StrEnum
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from testlytics.cli import _errors
+from testlytics.cli._files import (
+    CommitOption,
+    PullRequestOption,
+    RunAttemptOption,
+    RunIdOption,
+    ShardOption,
+    as_json,
+    as_lines,
+    missing,
+    own_run_files,
+)
 from testlytics.cli._options import (
     BranchOption,
     ProjectOption,
@@ -21,11 +29,7 @@ from testlytics.cli._options import (
     variant_pairs,
 )
 from testlytics.cli._output import Format, progress, write
-from testlytics.config import FOLDER, project_root
 from testlytics_collector.errors import ConfigError, NotFoundError
-
-if TYPE_CHECKING:
-    from testlytics_collector.ingest import FileResult, Found
 
 
 class KeptMessages(StrEnum):
@@ -34,18 +38,6 @@ class KeptMessages(StrEnum):
     KEEP = "keep"
     HASH = "hash"
     NONE = "none"
-
-
-_COUNTS = (
-    "passed",
-    "failed",
-    "errored",
-    "skipped",
-    "xfailed",
-    "xpassed",
-    "unknown",
-    "measurements",
-)
 
 
 def ingest(
@@ -62,37 +54,11 @@ def ingest(
     project: ProjectOption = None,
     branch: BranchOption = None,
     variant: VariantOption = None,
-    run_id: Annotated[
-        str | None,
-        typer.Option(
-            envvar="TESTLYTICS_RUN_ID",
-            metavar="ID",
-            help="The run all of these files belong to. [default: what each says; else its own]",
-            show_default=False,
-        ),
-    ] = None,
-    run_attempt: Annotated[
-        int | None,
-        typer.Option(
-            envvar="TESTLYTICS_RUN_ATTEMPT", min=1, metavar="N", help="The CI's re-run counter."
-        ),
-    ] = None,
-    shard: Annotated[
-        str | None,
-        typer.Option(envvar="TESTLYTICS_SHARD", metavar="NAME", help="Which part of the run."),
-    ] = None,
-    commit: Annotated[
-        str | None,
-        typer.Option(
-            envvar="TESTLYTICS_COMMIT",
-            metavar="SHA",
-            help="The commit that was tested, without other changes.",
-        ),
-    ] = None,
-    pull_request: Annotated[
-        str | None,
-        typer.Option(envvar="TESTLYTICS_PR", metavar="N", help="The pull request it was of."),
-    ] = None,
+    run_id: RunIdOption = None,
+    run_attempt: RunAttemptOption = None,
+    shard: ShardOption = None,
+    commit: CommitOption = None,
+    pull_request: PullRequestOption = None,
     max_size: Annotated[
         int,
         typer.Option(min=1, metavar="MIB", help="Largest file read, decompressed."),
@@ -139,8 +105,8 @@ def ingest(
     )
     kept = Messages.NONE if no_messages else Messages(messages.value)
     limits = Limits(size=max_size << 20, repair=repair, messages=kept)
-    found = find(paths or _own_run_files())
-    results = _missing(found)
+    found = find(paths or own_run_files())
+    results = missing(found)
     if found.paths:
         with progress(len(found.paths), "ingest") as step:
             results += api.ingest(
@@ -159,73 +125,6 @@ def ingest(
             slug="nothing-to-ingest",
             hint="Make results with: pytest --testlytics, or give JUnit XML files.",
         )
-    write(_as_json(results) if format_ is Format.JSON else _as_table(results))
+    write(as_json({"files": results}) if format_ is Format.JSON else as_lines(results))
     if any(result.status == "refused" for result in results):
         raise typer.Exit(_errors.FAILED)
-
-
-def _own_run_files() -> list[str]:
-    folder = project_root() / FOLDER
-    here = Path.cwd()
-    short = folder.relative_to(here) if folder.is_relative_to(here) else folder
-    return [str(path) for path in sorted(short.glob("*.jsonl"))]
-
-
-def _missing(found: Found) -> list[FileResult]:
-    from testlytics_collector.ingest import FileResult, Status, glob_like
-    from testlytics_collector.records import Problem
-
-    return [
-        FileResult(
-            path,
-            None,
-            Status.REFUSED,
-            problems=(
-                Problem(
-                    "No file matches." if glob_like(path) else "There is no such file or folder."
-                ),
-            ),
-        )
-        for path in found.missing
-    ]
-
-
-def _as_json(results: list[FileResult]) -> str:
-    files = [
-        {
-            "path": result.path,
-            "format": result.format,
-            "status": result.status.value,
-            "run_id": result.run_id,
-            **(asdict(result.counts) if result.counts else {}),
-            "problems": [problem._asdict() for problem in result.problems],
-        }
-        for result in results
-    ]
-    # Paths may hold bytes that are no UTF-8; ASCII keeps the document valid.
-    return json.dumps({"schema": 1, "files": files}, indent=2) + "\n"
-
-
-def _as_table(results: list[FileResult]) -> str:
-    """Say in a line a file what became of it; problems go to stderr, with the file's name."""
-    from testlytics.report.render import visible
-
-    lines = []
-    for result in results:
-        if result.counts is not None:
-            parts = [
-                f"{number} {name}" for name in _COUNTS if (number := getattr(result.counts, name))
-            ]
-            told = ", ".join(parts) if parts else "no results"
-        else:
-            told = f"run {result.run_id}" if result.run_id else ""
-        lines.append(visible(f"{result.status:<14}  {result.path}  {told}".rstrip()))
-        for problem in result.problems:
-            place = f":{problem.line}" if problem.line else ""
-            _errors.say(f"testlytics: {result.path}{place}: {problem.text}")
-    if len(results) > 1:
-        sums = {
-            s: sum(r.status == s for r in results) for s in dict.fromkeys(r.status for r in results)
-        }
-        lines.append(", ".join(f"{number} {status}" for status, number in sums.items()))
-    return "\n".join(lines) + "\n"

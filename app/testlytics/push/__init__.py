@@ -1,0 +1,1 @@
+"""The client of the service: brings results there, and keeps them while it is away."""
