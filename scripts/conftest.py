@@ -1,0 +1,3 @@
+"""Scripts are no tests, whatever they are called."""
+
+collect_ignore_glob = ["*"]
