@@ -63,6 +63,13 @@ class Browser:
         while not self.said("Page.loadEventFired"):
             self.events.append(self._read())
 
+    def follow(self, expression: str) -> None:
+        """Evaluate JavaScript that leads to another page, and wait until that is loaded."""
+        self.events.clear()
+        self.call("Runtime.evaluate", expression=expression)
+        while not self.said("Page.loadEventFired"):
+            self.events.append(self._read())
+
     def said(self, method: str) -> list[dict[str, Any]]:
         """What the page has said under a name since it was opened."""
         return [one["params"] for one in self.events if one.get("method") == method]

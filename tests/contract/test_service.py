@@ -145,7 +145,7 @@ def test_nothing_is_left_of_bodies(service: Serving) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "status", "slug"),
     [
-        ("GET", "/", 404, "http-path"),
+        ("GET", "/nothing", 404, "http-path"),
         ("GET", "/api/v1/runs/", 404, "http-path"),
         ("GET", "/api/v1/%00..%2f", 404, "http-path"),
         ("POST", "/nothing", 404, "http-path"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from operator import itemgetter
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -66,6 +67,21 @@ def serve(
     burst: Annotated[
         int, typer.Option(min=1, metavar="N", help="Requests at once for each token.")
     ] = 200,
+    oidc: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="TESTLYTICS_OIDC",
+            metavar="FILE",
+            help="Which CI jobs may come without a token of ours, in TOML.",
+        ),
+    ] = None,
+    public: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PROJECT",
+            help="Show the pages of a project to everybody; may be given several times.",
+        ),
+    ] = None,
     wait: WaitOption = 10.0,
 ) -> None:
     """Serve a store over HTTP: uploads from many machines, and questions.
@@ -80,7 +96,8 @@ def serve(
 
     bounds = Bounds(body=max_body << 20, size=max_size << 20, attempts=max_attempts)
     path = store_path(store)
-    serve(Settings(path, host, port, read_only, bounds, rate, burst, wait))
+    shown = tuple(public or ())
+    serve(Settings(path, host, port, read_only, bounds, rate, burst, wait, oidc, shown))
 
 
 @tokens.command(short_help="Make a token and show it, once.")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Collection, Mapping
+from typing import NamedTuple, Protocol
 from urllib.parse import urlsplit
 
 from testlytics.service.tokens import Keyring, find_token
@@ -93,16 +93,50 @@ class Buckets:
             )
 
 
+class Guests(Protocol):
+    """Knows callers whose tokens are not kept here; see `oidc.Oidc`."""
+
+    def caller(self, secret: str) -> Caller:
+        """Return who shows a token; raises Error where it is not accepted."""
+
+
 class Access:
     """Decides about requests.
 
     Args:
         keyring: The tokens.
         buckets: How often one may ask.
+        guests: Knows the tokens of CI jobs; None where none are taken.
+        public: Projects whose pages everybody may read.
     """
 
-    def __init__(self, keyring: Keyring, buckets: Buckets) -> None:
-        self._keyring, self._buckets = keyring, buckets
+    def __init__(
+        self,
+        keyring: Keyring,
+        buckets: Buckets,
+        guests: Guests | None = None,
+        public: Collection[str] = (),
+    ) -> None:
+        self._keyring, self._buckets, self._guests = keyring, buckets, guests
+        self.public = frozenset(public)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether no token is asked for."""
+        return self._keyring.is_open
+
+    def visitor(self, project: str | None, address: str) -> Caller:
+        """Return somebody unknown who looks at public projects.
+
+        Raises:
+            Error: There were too many requests.
+        """
+        self._buckets.take(f"@{address}")
+        return Caller(None, project, frozenset({"read"}))
+
+    def may_wait(self, headers: Mapping[str, str]) -> bool:
+        """Tell whether `caller` may have to ask another machine."""
+        return self._guests is not None and _is_signed(_secret(headers) or "")
 
     def caller(self, headers: Mapping[str, str], address: str) -> Caller:
         """Return who asks.
@@ -118,15 +152,17 @@ class Access:
             self._buckets.take("")
             _refuse_pages(headers)
             return Caller(None, None, frozenset({"ingest", "read", "admin"}))
-        scheme, _, secret = headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not secret.strip():
+        secret = _secret(headers)
+        if secret is None:
             self._buckets.take(f"@{address}")
             raise Error(
                 "A token is needed.",
                 slug="token-missing",
                 hint="Send it as header: Authorization: Bearer TOKEN",
             )
-        found = find_token(self._keyring.tokens(), secret.strip())
+        if self._guests is not None and _is_signed(secret):
+            return self._guest(self._guests, secret, address)
+        found = find_token(self._keyring.tokens(), secret)
         if found is None:
             self._buckets.take(f"@{address}")
             raise Error(
@@ -136,6 +172,25 @@ class Access:
             )
         self._buckets.take(found.name)
         return Caller(found.name, found.project, frozenset(found.scopes))
+
+    def _guest(self, guests: Guests, secret: str, address: str) -> Caller:
+        try:
+            caller = guests.caller(secret)
+        except Error:
+            self._buckets.take(f"@{address}")
+            raise
+        self._buckets.take(caller.name or "")
+        return caller
+
+
+def _secret(headers: Mapping[str, str]) -> str | None:
+    scheme, _, secret = headers.get("authorization", "").partition(" ")
+    return (secret.strip() or None) if scheme.lower() == "bearer" else None
+
+
+def _is_signed(secret: str) -> bool:
+    """Tell whether a token is of a CI job: three parts; our own have one."""
+    return secret.count(".") == 2
 
 
 def _refuse_pages(headers: Mapping[str, str]) -> None:

@@ -11,6 +11,9 @@ from testlytics_collector.errors import ConfigError, Error, InputError, NotFound
 from testlytics_collector.ingest import FileResult
 
 PROBLEM_STATUS = {
+    "archive-project": 403,
+    "archive-size": 413,
+    "archive-stated": 400,
     "gzip-bomb": 413,
     "too-large": 413,
     "too-many-attempts": 413,
@@ -22,6 +25,8 @@ PROBLEM_STATUS = {
     "http-method": 405,
     "http-path": 404,
     "http-rate": 429,
+    "oidc-keys": 503,
+    "oidc-refused": 401,
     "service-read-only": 403,
     "service-slow": 503,
     "service-stopped": 503,
@@ -75,7 +80,7 @@ class Uploaded(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         schema: 1.
         status: `stored`, `already stored` or `already stored (pruned)`.
-        format: `run-file` or `junit`.
+        format: `run-file`, `junit`, `archive`, or the name of another format.
         run_id: The run it belongs to.
         counts: How many of what, as `testlytics ingest --format json` has it; null where it was
             not stored now.

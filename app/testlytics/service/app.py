@@ -16,22 +16,30 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route, Router
 
-from testlytics.service import answers, openapi, routes, uploads
+from testlytics.service import answers, badges, openapi, routes, uploads
 from testlytics.service.access import Access, Caller
+from testlytics.service.backups import Backups
 from testlytics.service.figures import Figures
+from testlytics.service.pages.site import Site
 from testlytics.service.query import read_query
 from testlytics.service.routes import Endpoint
 from testlytics.service.uploads import Bounds, Handed
 from testlytics.service.writer import Writer
-from testlytics_collector.errors import Error, InputError, StoreError
+from testlytics_collector.errors import ConfigError, Error, InputError, StoreError
 from testlytics_collector.ingest import FileResult, Stated
+from testlytics_collector.store import spool
 from testlytics_collector.store.lock import FULL, disk_full
+from testlytics_collector.store.places import Place
 
 _log = logging.getLogger("testlytics.service")
 _T = TypeVar("_T")
 
 _GONE = 499
-_HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
+_HEADERS = {
+    "cache-control": "no-store",
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+    "x-content-type-options": "nosniff",
+}
 
 
 class Most(NamedTuple):
@@ -44,7 +52,7 @@ class Most(NamedTuple):
         asking: Questions that are answered at a time.
     """
 
-    uploads: int = 64
+    uploads: int = 256
     readings: int = 2
     questions: int = 64
     asking: int = 4
@@ -65,8 +73,10 @@ class Service:
         self._uploads = self._questions = 0
         self.figures = Figures(lambda: self._uploads)
         self.writer: Writer | None = None
+        self._backups = Backups(store)
         self._readers = ThreadPoolExecutor(most.readings, "reader")
         self._askers = ThreadPoolExecutor(most.asking, "asker")
+        self._guards = ThreadPoolExecutor(most.readings, "guard")
 
     def application(self) -> Router:
         """Return the application as servers want it."""
@@ -74,12 +84,16 @@ class Service:
         for one in routes.ENDPOINTS:
             methods.setdefault(one.path, {})[one.method] = one
         known = [Route(path, _Door(self, by)) for path, by in methods.items()]
-        return Router(known, redirect_slashes=False, default=_Door(self, {}))
+        site = Site(self._store, self._access, self.figures, self._askers, _told)
+        unknown = site.or_else(_Door(self, {}))
+        return Router([*known, *site.routes()], redirect_slashes=False, default=unknown)
 
     def close(self) -> None:
         """End the threads; nobody may ask any more."""
         self._readers.shutdown(cancel_futures=True)
         self._askers.shutdown(cancel_futures=True)
+        self._guards.shutdown(cancel_futures=True)
+        self._backups.close()
 
     async def answer(
         self, endpoint: Endpoint | None, known: list[str], request: Request
@@ -91,9 +105,9 @@ class Service:
         try:
             if endpoint is None:
                 raise _unknown(known)  # noqa: TRY301 - one way out for all errors
-            caller = self._caller(endpoint, request)
-            who = caller.name if caller else None
             asked = read_query(request.scope["query_string"], endpoint.parameters)
+            caller = await self._caller(endpoint, asked.get("project"), request)
+            who = caller.name if caller else None
             response = await self._answer(endpoint, caller, asked, request)
         except ClientDisconnect:
             response, slug = Response(status_code=_GONE), "http-gone"
@@ -104,7 +118,8 @@ class Service:
             response = Response(body, status, headers, routes.JSON)
             if status == 405:
                 response.headers["allow"] = ", ".join(known)
-        response.headers.update(_HEADERS)
+        for name, value in _HEADERS.items():
+            response.headers.setdefault(name, value)
         if slug:
             self.figures.error(slug)
         self.figures.request(route, response.status_code)
@@ -113,15 +128,24 @@ class Service:
         _log.info("request", extra=told)
         return response
 
-    def _caller(self, endpoint: Endpoint, request: Request) -> Caller | None:
+    async def _caller(
+        self, endpoint: Endpoint, project: str | None, request: Request
+    ) -> Caller | None:
         if endpoint.scope is None:
             return None
         address = request.client.host if request.client else ""
-        caller = self._access.caller(request.headers, address)
+        is_visit = endpoint.scope == "read" and "authorization" not in request.headers
+        if is_visit and project in self._access.public and not self._access.is_open:
+            return self._access.visitor(project, address)
+        if self._access.may_wait(request.headers):
+            caller = await _run(self._guards, lambda: self._access.caller(request.headers, address))
+        else:
+            caller = self._access.caller(request.headers, address)
         caller.allow(endpoint.scope)
-        if endpoint is routes.METRICS and caller.project is not None:
+        is_of_all = endpoint is routes.METRICS or endpoint is routes.BACKUP
+        if is_of_all and caller.project is not None:
             raise Error(
-                f"The token {caller.name!r} opens one project; these figures are of all.",
+                f"The token {caller.name!r} opens one project; this is of all.",
                 slug="token-project",
                 hint="Make one: testlytics serve token create NAME --scope admin --all-projects",
             )
@@ -132,6 +156,8 @@ class Service:
     ) -> Response:
         if endpoint is routes.METRICS:
             return Response(self.figures.text(), media_type=endpoint.media)
+        if endpoint is routes.BACKUP:
+            return await self._backups.answer(endpoint.media)
         if endpoint is routes.OPENAPI:
             return _json(openapi.document())
         if caller is None:
@@ -160,7 +186,12 @@ class Service:
             text = await _run(self._askers, lambda: ask(self._store, project, asked))
         finally:
             self._questions -= 1
-        return Response(text, media_type=endpoint.media)
+        headers = {}
+        if endpoint is routes.BADGE:
+            # Proxies may show it to all who may see it without a token.
+            whose = "public" if project in self._access.public else "private"
+            headers["cache-control"] = f"{whose}, max-age={badges.MAX_AGE_S}"
+        return Response(text, headers=headers, media_type=endpoint.media)
 
     async def _upload(
         self, request: Request, project: str | None, asked: Mapping[str, Any]
@@ -180,7 +211,8 @@ class Service:
                 **{name: asked[name] for name in ("run_id", "run_attempt", "shard", "commit")},
                 **{name: asked[name] for name in ("branch", "pull_request", "variant")},
             )
-            result = await self._keep(request, stated, asked["name"] or "upload", self.writer)
+            name = asked["name"] or "upload"
+            result = await self._keep(request, stated, _place(asked), name)
         finally:
             self._uploads -= 1
         attempts = result.counts.attempts if result.counts else 0
@@ -188,23 +220,30 @@ class Service:
         return _json(answers.uploaded(result), 201 if result.status == "stored" else 200)
 
     async def _keep(
-        self, request: Request, stated: Stated, name: str, writer: Writer
+        self, request: Request, stated: Stated, place: Place | None, name: str
     ) -> FileResult:
         is_gzip = self._check_headers(request)
         with uploads.body_file(self._store) as (path, file):
             await self._receive(request, file, is_gzip=is_gzip)
             handed = await _run(
                 self._readers,
-                lambda: uploads.hand_in(self._store, path, name, stated, self._bounds),
+                lambda: uploads.hand_in(self._store, path, name, stated, self._bounds, place),
             )
         if not isinstance(handed, Handed):
             return handed
-        answer = asyncio.wrap_future(writer.submit(handed.ticket))
+        return uploads.answered(handed.result, await self._answers(handed))
+
+    async def _answers(self, handed: Handed) -> list[spool.Answer]:
+        writer = self.writer
+        assert writer is not None  # noqa: S101 - for the types; said by the caller
+        every = asyncio.gather(
+            *(asyncio.wrap_future(writer.submit(ticket)) for ticket in handed.tickets)
+        )
         try:
             async with asyncio.timeout(self._bounds.answer_s):
-                return uploads.answered(handed.result, await asyncio.shield(answer))
+                return await asyncio.shield(every)
         except TimeoutError as error:
-            answer.add_done_callback(lambda done: done.exception())
+            every.add_done_callback(lambda done: done.exception())
             raise StoreError(
                 f"Not stored within {self._bounds.answer_s:g} s; it may be stored yet.",
                 slug="service-slow",
@@ -272,6 +311,18 @@ class _Door:
         response = await self._service.answer(endpoint, sorted(self._by_method), request)
         if response.status_code != _GONE:
             await response(scope, receive, send)
+
+
+def _place(asked: Mapping[str, Any]) -> Place | None:
+    if asked["commit_time"] is not None:
+        return Place(asked["commit_time"], asked["parent"])
+    if asked["parent"]:
+        raise ConfigError(
+            "The parameter parent goes with commit_time only.",
+            slug="http-parameter",
+            hint="Give both, as git show -s --format='%ct %P' tells them.",
+        )
+    return None
 
 
 async def _run(threads: ThreadPoolExecutor, work: Callable[[], _T]) -> _T:

@@ -8,6 +8,7 @@ import msgspec
 
 import testlytics
 from testlytics.service.answers import Alive, Failed, Uploaded
+from testlytics.service.query import Parameter
 from testlytics.service.routes import ENDPOINTS, JSON, UPLOAD, Endpoint
 
 _REF = "#/components/schemas/{name}"
@@ -43,7 +44,7 @@ def document() -> dict[str, Any]:
 
 
 def _operation(one: Endpoint) -> dict[str, Any]:
-    name = one.path.strip("/").removeprefix("api/v1/").removesuffix(".json")
+    name = one.path.strip("/").removeprefix("api/v1/").replace(".", "_")
     found: dict[str, Any] = {
         "operationId": f"{one.method.lower()}_{name}",
         "summary": one.about,
@@ -51,7 +52,7 @@ def _operation(one: Endpoint) -> dict[str, Any]:
             {
                 "name": parameter.name,
                 "in": "query",
-                "required": False,
+                "required": parameter.required,
                 "description": parameter.about,
                 "schema": parameter.schema,
             }
@@ -103,12 +104,14 @@ def page() -> str:
             lines[-1] += f" Scope: `{one.scope}`."
         if one.parameters:
             lines += ["", "| parameter | what it says |", "|---|---|"]
-            lines += [
-                f"| `{item.name}` | {item.about}{_bounds(item.schema)} |" for item in one.parameters
-            ]
+            lines += [f"| `{item.name}` | {_about(item)} |" for item in one.parameters]
         if one.answer:
             lines += ["", f"Answers with `{one.answer.__name__}`."]
     return "\n".join([*lines, "", *_shapes()]) + "\n"
+
+
+def _about(item: Parameter) -> str:
+    return f"{'needed: ' if item.required else ''}{item.about}{_bounds(item.schema)}"
 
 
 def _bounds(schema: dict[str, Any]) -> str:

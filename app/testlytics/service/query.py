@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
 from testlytics_collector.errors import ConfigError
+from testlytics_collector.store.places import AHEAD_US
 
 _LONGEST = 1_000
 _MOST = 64
+_SECOND_US = 1_000_000
+_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -24,6 +28,7 @@ class Parameter(NamedTuple):
         schema: Its JSON Schema.
         read: From its texts, at least one, to its value; raises ValueError where it is none.
         default: Its value where it is not there.
+        required: Whether it must be there.
     """
 
     name: str
@@ -31,6 +36,7 @@ class Parameter(NamedTuple):
     schema: dict[str, Any]
     read: Callable[[list[str]], object]
     default: object = None
+    required: bool = False
 
 
 def text(name: str, about: str, *, choices: Sequence[str] = ()) -> Parameter:
@@ -99,6 +105,39 @@ def instant(name: str, about: str) -> Parameter:
     return Parameter(name, about, {"type": "string", "examples": ["2026-01-31", "30d"]}, read)
 
 
+def commit_time(name: str, about: str) -> Parameter:
+    """Make a parameter that is a commit's date: seconds since 1970, or a date with its zone."""
+
+    def read(texts: list[str]) -> int:
+        [one] = texts
+        if re.fullmatch(r"[0-9]{1,11}(\.[0-9]{1,6})?", one):
+            whole, _, part = one.partition(".")
+            order_us = int(whole) * _SECOND_US + int(part.ljust(6, "0"))
+        else:
+            moment = datetime.fromisoformat(one)
+            if moment.tzinfo is None:
+                raise ValueError(one)
+            order_us = int(moment.timestamp() * _SECOND_US)
+        if not 0 < order_us <= time.time_ns() // 1_000 + AHEAD_US:
+            raise ValueError(one)
+        return order_us
+
+    examples = ["1767225600", "2026-01-31T12:00:00+01:00"]
+    return Parameter(name, about, {"type": "string", "examples": examples}, read)
+
+
+def commits(name: str, about: str) -> Parameter:
+    """Make a parameter that comes once for each commit, by its full id."""
+
+    def read(texts: list[str]) -> tuple[str, ...]:
+        if not all(_COMMIT.fullmatch(one) for one in texts):
+            raise ValueError(texts)
+        return tuple(texts)
+
+    schema = {"type": "array", "items": {"type": "string", "pattern": f"^({_COMMIT.pattern})$"}}
+    return Parameter(name, about, schema, read, ())
+
+
 def read_query(raw: bytes, parameters: Sequence[Parameter]) -> Mapping[str, Any]:
     """Read a query.
 
@@ -133,6 +172,8 @@ def read_query(raw: bytes, parameters: Sequence[Parameter]) -> Mapping[str, Any]
     values = {}
     for name, one in known.items():
         try:
+            if one.required and name not in texts:
+                raise _unusable(f"The parameter {name} is missing: {one.about}")
             if any(len(given) > _LONGEST for given in texts.get(name, ())):
                 raise ValueError(name)  # noqa: TRY301 - said in one place, below
             values[name] = one.read(texts[name]) if name in texts else one.default

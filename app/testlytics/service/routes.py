@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from testlytics.service import badges
 from testlytics.service.answers import Alive, Uploaded
-from testlytics.service.query import Parameter, instant, number, pairs, text
+from testlytics.service.query import Parameter, commit_time, commits, instant, number, pairs, text
 from testlytics_collector.store.reader import Window
 
 if TYPE_CHECKING:
@@ -51,6 +53,8 @@ _VARIANT = pairs("variant", "a way of running, such as os=linux; may come severa
 _SINCE = instant("since", "only runs since then: a date, or an age such as 30d")
 _LAST = number("last", "only the newest runs of each project", least=1, most=10_000, default=100)
 _LIMIT = number("limit", "at most so many rows; all where it is not given", least=1, most=1_000_000)
+_RUN = text("run", "only this run")
+_PATTERN = text("pattern", "a part of the test id, or a glob of all of it")
 _WINDOW = (_PROJECT, _BRANCH, _VARIANT, _SINCE, _LAST)
 
 _STATED = (
@@ -59,6 +63,12 @@ _STATED = (
     number("run_attempt", "the CI's re-run counter, first = 1", least=1, most=1_000_000),
     text("shard", "which part of the run"),
     text("commit", "the commit that was tested, without other changes"),
+    commit_time(
+        "commit_time",
+        "the committer's date of the commit, which places the run among others: seconds since 1970 "
+        "(git show -s --format=%ct), or a date with its zone",
+    ),
+    commits("parent", "beside commit_time: a parent of the commit; may come several times"),
     text("branch", "name of the branch"),
     text("pull_request", "the pull request it was of"),
     _VARIANT,
@@ -72,6 +82,7 @@ def _window(project: str | None, asked: Mapping[str, Any]) -> Window:
         branch=asked["branch"],
         variant=asked["variant"],
         since_us=asked["since"],
+        run_id=asked.get("run"),
         last=asked["last"],
     )
 
@@ -96,6 +107,35 @@ def _cases(store: Path, project: str | None, asked: Mapping[str, Any]) -> str:
         limit=asked["limit"],
     )
     return _listed(cases_section(page.rows, page.total - len(page.rows)))
+
+
+def _failures(store: Path, project: str | None, asked: Mapping[str, Any]) -> str:
+    from testlytics import browse
+    from testlytics.report.lists import failures_section
+
+    window, pattern = _window(project, asked), asked["pattern"]
+    page = browse.list_failures(store, window, pattern, limit=asked["limit"])
+    return _listed(failures_section(page.rows, page.total - len(page.rows)))
+
+
+def _verdicts(store: Path, project: str | None, asked: Mapping[str, Any]) -> str:
+    from testlytics.api import no_runs
+    from testlytics.report import rows
+    from testlytics_collector.store.store import open_store
+
+    window = Window(project=project, run_id=asked["run"], variant=asked["variant"])
+    with open_store(store) as opened, opened.extract(window, "verdicts") as found:
+        if not found.runs:
+            raise no_runs(store)
+        columns, told = found.read()
+        return "".join(rows.as_json("verdicts", columns, islice(told, asked["limit"])))
+
+
+def _explain(store: Path, project: str | None, asked: Mapping[str, Any]) -> str:
+    from testlytics.explain import explained, written
+
+    window = _window(project, asked)
+    return written.as_json(explained.explain(store, window, asked["test"], limit=asked["limit"]))
 
 
 def _listed(section: Section) -> str:
@@ -143,12 +183,20 @@ UPLOAD = Endpoint(
     "POST",
     "/api/v1/runs",
     "ingest",
-    "Keep the results of a run: a run file or JUnit XML, gzip or not.",
+    "Keep the results of a run: a run file, JUnit XML or any other format that ingest reads, gzip "
+    "or not; or a file of a run archive, which says all of its run itself.",
     _STATED,
     answer=Uploaded,
 )
 HEALTH = Endpoint("GET", "/healthz", None, "Tell whether the service is there.", answer=Alive)
 READY = Endpoint("GET", "/readyz", None, "Tell whether it can take uploads now.", answer=Alive)
+BACKUP = Endpoint(
+    "GET",
+    "/api/v1/backup",
+    "admin",
+    "The whole store as it is at one moment, as a file; a token of all projects is needed.",
+    media="application/vnd.duckdb",
+)
 METRICS = Endpoint(
     "GET",
     "/metrics",
@@ -159,21 +207,67 @@ METRICS = Endpoint(
 OPENAPI = Endpoint("GET", "/api/v1/openapi.json", None, "This interface, as OpenAPI 3.1.")
 
 
+BADGE = Endpoint(
+    "GET",
+    "/api/v1/badge.svg",
+    "read",
+    "One figure of a project as a picture; `no runs` where nothing is known.",
+    (
+        text(
+            "kind",
+            "what it tells: tests (of the newest run, the default), flaky, broken or regressions",
+            choices=badges.KINDS,
+        )._replace(default="tests"),
+        *_WINDOW,
+    ),
+    badges.ask,
+    media="image/svg+xml",
+)
+
+
 def _question(name: str, about: str, ask: Ask, *parameters: Parameter) -> Endpoint:
     return Endpoint("GET", f"/api/v1/{name}", "read", about, parameters, ask)
 
 
 ENDPOINTS = (
     UPLOAD,
-    _question("runs", "List runs, the newest first.", _runs, *_WINDOW, _LIMIT),
+    _question("runs", "List runs, the newest first.", _runs, _RUN, *_WINDOW, _LIMIT),
     _question(
         "tests",
         "List tests with how often they fail.",
         _cases,
-        text("pattern", "a part of the test id, or a glob of all of it"),
+        _PATTERN,
         *_WINDOW[:-1],
         number("last", "only the newest runs of each project; all by default", least=1, most=10**4),
         _ORDER,
+        _LIMIT,
+    ),
+    _question(
+        "failures",
+        "List failed and flaky verdicts, the newest run first.",
+        _failures,
+        _PATTERN,
+        _RUN,
+        *_WINDOW,
+        _LIMIT,
+    ),
+    _question(
+        "verdicts",
+        "Every verdict of one run.",
+        _verdicts,
+        _PROJECT,
+        text("run", "the run")._replace(required=True),
+        _VARIANT,
+        _LIMIT,
+    ),
+    _question(
+        "explain",
+        "Everything behind the verdict on one test, each variant apart.",
+        _explain,
+        text("test", "a test id, the end of one, or an id without parameters")._replace(
+            required=True
+        ),
+        *_WINDOW,
         _LIMIT,
     ),
     _question("flaky", "Tests that pass and fail by turns.", _report("flaky"), *_WINDOW, _LIMIT),
@@ -189,6 +283,8 @@ ENDPOINTS = (
         text("base", "branch to compare with; found out where it is not given"),
         number("last", "runs of the baseline at most", least=1, most=1_000, default=100),
     ),
+    BADGE,
+    BACKUP,
     HEALTH,
     READY,
     METRICS,

@@ -6,12 +6,13 @@ import ipaddress
 import logging
 import signal
 import socket
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
 import uvicorn
 
-from testlytics.service.access import Access, Buckets
+from testlytics.service.access import Access, Buckets, Guests
 from testlytics.service.app import Most, Service
 from testlytics.service.connections import IDLE_S, Protocol
 from testlytics.service.logs import to_stderr
@@ -25,6 +26,9 @@ _log = logging.getLogger("testlytics.service")
 
 _READ_S = 60.0
 _GRACE_S = 30
+_SWITCH_S = 0.0005
+"""After how long a thread lets others run. The writer asks for its turn after each statement and
+each file; with Python's 5 ms it mostly waited for those who read bodies."""
 
 
 class Settings(NamedTuple):
@@ -39,6 +43,8 @@ class Settings(NamedTuple):
         rate: Requests a second for each token in the long run.
         burst: Requests at once for each token.
         wait_s: How long to wait for others who hold the store, in seconds.
+        oidc: The file that says which CI jobs are trusted; None for none.
+        public: Projects whose pages everybody may read.
     """
 
     store: Path
@@ -49,6 +55,8 @@ class Settings(NamedTuple):
     rate: float
     burst: int
     wait_s: float
+    oidc: Path | None = None
+    public: tuple[str, ...] = ()
 
 
 def serve(settings: Settings) -> None:
@@ -59,15 +67,17 @@ def serve(settings: Settings) -> None:
         Error: The store or the tokens cannot be used.
     """
     near = _is_near(settings.host)
-    if not near and not read_tokens(settings.store):
+    guests = _guests(settings.oidc)
+    if not near and guests is None and not read_tokens(settings.store):
         raise ConfigError(
             f"At {settings.host} everybody who reaches this machine could read and upload.",
             slug="serve-open",
             hint="Make a token first: testlytics serve token create NAME --project PROJECT",
         )
+    sys.setswitchinterval(_SWITCH_S)
     to_stderr()
-    keyring = Keyring(settings.store, is_open=near)
-    access = Access(keyring, Buckets(settings.rate, settings.burst))
+    keyring = Keyring(settings.store, is_open=near and guests is None)
+    access = Access(keyring, Buckets(settings.rate, settings.burst), guests, settings.public)
     service = Service(settings.store, access, settings.bounds, Most())
     listening = _listen(settings.host, settings.port)
     try:
@@ -110,6 +120,15 @@ def _run(service: Service, listening: socket.socket, settings: Settings, mode: s
     told = {"host": host, "port": port, "store": settings.store.name, "mode": mode}
     _log.info("listening", extra=told)
     uvicorn.Server(config).run(sockets=[listening])
+
+
+def _guests(file: Path | None) -> Guests | None:
+    if file is None:
+        return None
+    # Its libraries are loaded only where they are needed.
+    from testlytics.service.oidc import Oidc, read_trusts
+
+    return Oidc(read_trusts(file))
 
 
 def _is_near(host: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import os
 import time
 import zlib
@@ -15,7 +16,8 @@ from testlytics_collector import ingest as intake
 from testlytics_collector.errors import InputError, StoreError
 from testlytics_collector.formats.interface import Limits, Origin, Reading, Sink
 from testlytics_collector.ingest import FileResult, Stated, Status
-from testlytics_collector.store import spool
+from testlytics_collector.store import archived, spool
+from testlytics_collector.store.places import Place
 from testlytics_collector.store.store import open_store
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from testlytics_collector.records import Attempt
 
 GZIP = b"\x1f\x8b"
+_CHUNK = 1 << 20
 
 
 class Bounds(NamedTuple):
@@ -50,11 +53,11 @@ class Handed(NamedTuple):
 
     Attributes:
         result: What will be answered once it is committed.
-        ticket: How its answer is found.
+        tickets: How its answers are found: one, or one for each upload of an archive file.
     """
 
     result: FileResult
-    ticket: spool.Ticket
+    tickets: tuple[spool.Ticket, ...]
 
 
 @contextlib.contextmanager
@@ -95,7 +98,12 @@ class _Bounded:
 
 
 def hand_in(
-    store: Path, body: Path, name: str, stated: Stated, bounds: Bounds
+    store: Path,
+    body: Path,
+    name: str,
+    stated: Stated,
+    bounds: Bounds,
+    place: Place | None = None,
 ) -> FileResult | Handed:
     """Read a body and put its results into the spool.
 
@@ -105,6 +113,7 @@ def hand_in(
         name: What the client calls it, for dialects that speak through file names.
         stated: What the client says of it; wins over what it says itself.
         bounds: What it may be.
+        place: Where its commit stands, as the client says; None where it says nothing.
 
     Returns:
         The answer, where the same bytes are stored already; else the upload in the spool.
@@ -115,6 +124,8 @@ def hand_in(
     """
     limits = Limits(size=bounds.size)
     try:
+        if _is_archive(body):
+            return _hand_in_archive(store, body, name, stated, bounds, place)
         with intake.opened(str(body), limits) as (stream, digest, form, read):
             known = _known(store, digest, stated)
             if known is not None:
@@ -125,7 +136,15 @@ def hand_in(
                 spooled.measure(reading.measurements)
                 upload = stated.apply(reading.upload)
                 now_us = time.time_ns() // 1000
-                ticket = spooled.hand_in(upload, digest=digest, form=form, path=name, now_us=now_us)
+                ticket = spooled.hand_in(
+                    upload,
+                    digest=digest,
+                    form=form,
+                    path=name,
+                    now_us=now_us,
+                    place=place,
+                    lasting=False,  # acknowledged when it is committed, not before
+                )
     except (EOFError, zlib.error, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
@@ -135,7 +154,59 @@ def hand_in(
             hint="Send the whole of what gzip wrote.",
         ) from error
     counts, problems = reading.counts, reading.problems
-    return Handed(FileResult(name, form, Status.SPOOLED, upload.run_id, counts, problems), ticket)
+    result = FileResult(name, form, Status.SPOOLED, upload.run_id, counts, problems)
+    return Handed(result, (ticket,))
+
+
+def _is_archive(body: Path) -> bool:
+    with body.open("rb") as plain:
+        if plain.read(2) != GZIP:
+            plain.seek(0)
+            return plain.read(4) == archived.MAGIC
+        plain.seek(0)
+        with gzip.GzipFile(fileobj=plain) as unpacked:
+            return unpacked.read(4) == archived.MAGIC
+
+
+def _hand_in_archive(
+    store: Path, body: Path, name: str, stated: Stated, bounds: Bounds, place: Place | None
+) -> Handed:
+    if place is not None or replace(stated, project=None) != Stated():
+        raise InputError(
+            "A file of an archive says all of its run itself; the query says something of it.",
+            slug="archive-stated",
+            hint="Leave all parameters out but project and name.",
+        )
+    most = archived.Bounds(rows=bounds.attempts, size=bounds.size)
+    now_us = time.time_ns() // 1000
+    with _unpacked(store, body, bounds) as path:
+        arrived = archived.hand_in(
+            store, path, name=name, project=stated.project, bounds=most, now_us=now_us
+        )
+    result = FileResult(name, archived.FORM, Status.SPOOLED, arrived.run_id, arrived.counts)
+    return Handed(result, arrived.tickets)
+
+
+@contextlib.contextmanager
+def _unpacked(store: Path, body: Path, bounds: Bounds) -> Iterator[Path]:
+    """Give a file of what gzip packed; an archive file is packed itself and shrinks no further."""
+    with body.open("rb") as plain:
+        if plain.read(2) != GZIP:
+            yield body
+            return
+        plain.seek(0)
+        left = min(bounds.size, bounds.body)
+        with body_file(store) as (path, file), gzip.GzipFile(fileobj=plain) as unpacked:
+            while chunk := unpacked.read(min(_CHUNK, left + 1)):
+                left -= len(chunk)
+                if left < 0:
+                    raise InputError(
+                        f"The archive file is larger than {bounds.body / 2**20:g} MiB.",
+                        slug="too-large",
+                        hint="Send it as it is, or raise the bound with serve --max-body.",
+                    )
+                file.write(chunk)
+            yield path
 
 
 def _read(read: Read, stream: BinaryIO, sink: Sink, origin: Origin, limits: Limits) -> Reading:
@@ -157,19 +228,24 @@ def _known(store: Path, digest: str, stated: Stated) -> tuple[Status, str] | Non
         return None if run is None else (Status.PRUNED, run)
 
 
-def answered(result: FileResult, answer: spool.Answer) -> FileResult:
+def answered(result: FileResult, answers: Sequence[spool.Answer]) -> FileResult:
     """Return what is said of an upload, now that the writer has answered.
+
+    Args:
+        result: What is known of it.
+        answers: One, or one for each upload of an archive file. It is stored where one of them is.
 
     Raises:
         StoreError: What was in the spool could not be read any more.
     """
-    if answer.status == Status.REFUSED:
-        why = " ".join(problem.text for problem in answer.problems)
+    problems = tuple(problem for one in answers for problem in one.problems)
+    if any(one.status == Status.REFUSED for one in answers):
+        why = " ".join(problem.text for problem in problems)
         raise StoreError(why, slug="store-failed", hint="Send it again; it was not stored.")
-    stored = answer.status == Status.STORED
+    stored = any(one.status == Status.STORED for one in answers)
     return replace(
         result,
-        status=Status(answer.status),
+        status=Status.STORED if stored else Status(answers[0].status),
         counts=result.counts if stored else None,
-        problems=(*(result.problems if stored else ()), *answer.problems),
+        problems=(*(result.problems if stored else ()), *problems),
     )

@@ -10,6 +10,7 @@ import contextlib
 import logging
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
@@ -27,13 +28,14 @@ _log = logging.getLogger("testlytics.service")
 _IDLE_S = 0.25
 _AGAIN_S = 1.0
 _ASIDE_S = 60.0
+_REMEMBERED = 10_000
 
 
 class Held(Protocol):
     """An open store, as the writer uses it; see `store.shared.Shared`."""
 
-    def take_in(self, entries: Sequence[Path]) -> None:
-        """Take uploads of the spool in."""
+    def take_in(self, entries: Sequence[Path], answers: dict[Path, spool.Answer]) -> None:
+        """Take uploads of the spool in; `answers` gets what became of each that is committed."""
 
     def is_sound(self) -> bool:
         """Tell whether it can still be used."""
@@ -58,6 +60,7 @@ class Writer:
         self._store, self._figures, self._open = store, figures, open_
         self._waiting: dict[Path, tuple[spool.Ticket, Future[spool.Answer]]] = {}
         self._aside: dict[Path, float] = {}
+        self._told: OrderedDict[Path, spool.Answer] = OrderedDict()
         self._changed = threading.Condition()
         self._stopping = self._has_ended = False
         self._is_open = False
@@ -154,7 +157,7 @@ class Writer:
     def _take(self, held: Held, entries: Sequence[Path]) -> None:
         began = time.perf_counter()
         try:
-            held.take_in(entries)
+            held.take_in(entries, self._told)
         except Exception as error:  # noqa: BLE001 - told to whom it concerns
             self._settle(entries)
             if len(entries) == 1:
@@ -166,6 +169,10 @@ class Writer:
             return
         self._figures.commit(time.perf_counter() - began)
         self._settle(entries)
+        # An upload can be taken in before its reader asks for the answer. Nobody ever asks for
+        # those that other processes left.
+        while len(self._told) > _REMEMBERED:
+            self._told.popitem(last=False)
 
     def _settle(self, entries: Sequence[Path]) -> None:
         """Answer those whose uploads are committed."""
@@ -174,7 +181,7 @@ class Writer:
                 ticket, answer = self._waiting.get(entry, (None, None))
             if ticket is None or answer is None:
                 continue
-            told = ticket.answer()
+            told = self._told.pop(entry, None) or ticket.answer()
             if told is not None:
                 self._forget(entry)
                 answer.set_result(told)
@@ -192,7 +199,7 @@ class Writer:
         """Tell an upload's client that it failed; what has no client is tried again later."""
         with self._changed:
             ticket, answer = self._waiting.get(entry, (None, None))
-        if ticket is not None and ticket.answer() is not None:
+        if ticket is not None and (entry in self._told or ticket.answer() is not None):
             self._settle([entry])
             return
         if answer is None:

@@ -110,7 +110,7 @@ class _Reader:
                 raise torn
             try:
                 told = self._take_pass(_pass_of(raw))
-            except (msgspec.ValidationError, msgspec.DecodeError):
+            except (msgspec.ValidationError, msgspec.DecodeError, UnicodeDecodeError):
                 told = False
             if told or not raw.strip():
                 continue
@@ -186,7 +186,7 @@ class _Reader:
             raise self._wrong('A run file begins with a line of "type":"run"', kind)
         version = str(value.get("schema_version", ""))
         major = version.partition(".")[0]
-        if not major.isdigit() or int(major) < 1:
+        if not (major.isdecimal() and len(major) < 10) or int(major) < 1:
             raise self._wrong("The schema_version is missing or unreadable", version)
         if int(major) > _MAJOR:
             raise InputError(

@@ -91,8 +91,20 @@ select count(*) from (
 """  # noqa: S608 - constants
 
 
-def load(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+def load(
+    connection: duckdb.DuckDBPyConnection,
+    path: Path,
+    *,
+    max_rows: int = MAX_ROWS,
+    max_bytes: int = MAX_BYTES,
+) -> None:
     """Gather the facts from a Parquet file.
+
+    Args:
+        connection: What they are gathered in.
+        path: The file.
+        max_rows: How many rows it may have.
+        max_bytes: How large its columns may be, decompressed.
 
     Raises:
         InputError: It is no archive file, a newer one, damaged, or says what no store can say.
@@ -105,6 +117,7 @@ def load(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
 
     try:
         _check_envelope(rows, path)
+        _check_size(rows, path, max_rows, max_bytes)
         rows(_LOAD, [str(path)])
         found = rows(f"select {', '.join(_RULES.values())} from facts")[0]  # noqa: S608 - constants
         broken = [rule for rule, is_so in zip(_RULES, found, strict=True) if is_so]
@@ -154,14 +167,18 @@ def _check_envelope(rows: Rows, path: Path) -> None:
             slug="archive-foreign",
             hint="Take it out of the folder, or name the right files.",
         )
+
+
+def _check_size(rows: Rows, path: Path, max_rows: int, max_bytes: int) -> None:
     [(count, size)] = rows(
         "select (select sum(num_rows) from parquet_file_metadata($1)), "
         "(select sum(total_uncompressed_size) from parquet_metadata($1))",
         [str(path)],
     )
-    if not count or count > MAX_ROWS or size > MAX_BYTES:
+    if not count or count > max_rows or size > max_bytes:
         raise InputError(
-            f"The archive file holds {count or 0} rows; between 1 and {MAX_ROWS} were expected.",
+            f"The archive file holds {count or 0} rows in {(size or 0) / 2**20:.0f} MiB; between 1 "
+            f"and {max_rows} rows and at most {max_bytes / 2**20:.0f} MiB were expected.",
             slug="archive-size",
             hint="It is no run of tests.",
         )

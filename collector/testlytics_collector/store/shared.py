@@ -33,22 +33,31 @@ class Shared:
     def __init__(self, path: Path, connection: duckdb.DuckDBPyConnection, read_s: float) -> None:
         self.path = path
         self._connection, self._read_s = connection, read_s
+        self._file = _file_at(path)
         self._reading: set[duckdb.DuckDBPyConnection] = set()
         self._changed = threading.Condition()
         self._is_closing = False
 
-    def take_in(self, entries: Sequence[Path]) -> None:
+    def take_in(self, entries: Sequence[Path], answers: dict[Path, spool.Answer]) -> None:
         """Take uploads of the spool in; see `spool.take`. By one thread only.
 
         Raises:
-            StoreError: The store refused; those without an answer still wait.
+            StoreError: The store refused, or its file has gone; those without an answer still wait.
         """
-        spool.take(self._connection, self.path, entries)
+        if _file_at(self.path) != self._file:  # what went into it would be told as stored
+            raise StoreError(
+                f"The store {self.path} is missing: it was removed or replaced while in use.",
+                slug="store-damaged",
+                hint="It is opened anew. Put a copy in its place while nobody uses it.",
+            )
+        spool.take(self._connection, self.path, entries, answers)
 
     def is_sound(self) -> bool:
         """Tell whether it can still be used; after a disk was full it must be opened anew."""
         import duckdb
 
+        if _file_at(self.path) != self._file:
+            return False
         try:
             self._connection.execute("select count(*) from raw.runs").fetchall()
         except duckdb.Error:
@@ -62,16 +71,7 @@ class Shared:
         Raises:
             StoreError: The block took longer than a reader may, or the store is being closed.
         """
-        with self._changed:
-            if self._is_closing:
-                raise StoreError(
-                    f"The store {self.path} is being closed.",
-                    slug="store-closing",
-                    hint="Try again in a moment.",
-                )
-            with translated(self.path):
-                cursor = self._connection.cursor()
-            self._reading.add(cursor)
+        cursor = self._enter()
         is_done, is_late = threading.Event(), threading.Event()
 
         def watch() -> None:
@@ -96,10 +96,40 @@ class Shared:
             ) from error
         finally:
             is_done.set()
-            with self._changed:
-                self._reading.discard(cursor)
-                self._changed.notify_all()
-            cursor.close()
+            self._leave(cursor)
+
+    @contextlib.contextmanager
+    def beside(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Open a connection for upkeep while the block runs: no bound in time, no transaction.
+
+        Raises:
+            StoreError: The store is being closed, or was while the block ran.
+        """
+        cursor = self._enter()
+        try:
+            with translated(self.path):
+                yield cursor
+        finally:
+            self._leave(cursor)
+
+    def _enter(self) -> duckdb.DuckDBPyConnection:
+        with self._changed:
+            if self._is_closing:
+                raise StoreError(
+                    f"The store {self.path} is being closed.",
+                    slug="store-closing",
+                    hint="Try again in a moment.",
+                )
+            with translated(self.path):
+                cursor = self._connection.cursor()
+            self._reading.add(cursor)
+        return cursor
+
+    def _leave(self, cursor: duckdb.DuckDBPyConnection) -> None:
+        with self._changed:
+            self._reading.discard(cursor)
+            self._changed.notify_all()
+        cursor.close()
 
     def close(self) -> None:
         """Let nobody in any more, stop those who read, and wait until they have gone."""
@@ -110,6 +140,15 @@ class Shared:
                 for cursor in self._reading:
                     _interrupt(cursor)
                 self._changed.wait(_STOPPING_S)
+
+
+def _file_at(path: Path) -> tuple[int, int] | None:
+    """Return what tells the file at a path from any other; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _interrupt(cursor: duckdb.DuckDBPyConnection) -> None:

@@ -18,9 +18,11 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from testlytics_collector.errors import StoreError
 from testlytics_collector.records import Problem, Upload
-from testlytics_collector.store import spool_file, stage, writer
+from testlytics_collector.store import spool_file, taking
 from testlytics_collector.store.connection import connect, translated
 from testlytics_collector.store.lock import FULL, disk_full
+from testlytics_collector.store.places import Place
+from testlytics_collector.store.taking import Answer as Answer  # noqa: PLC0414 - ours to give
 
 if TYPE_CHECKING:
     import duckdb
@@ -36,25 +38,9 @@ LINGER_S = 0.3
 
 _FRESH_NS = 2_000_000_000
 _STALE_S = 86_400
-TOGETHER = 8
-"""How many uploads are taken in by one transaction, at most."""
-
-_UNSOUND = (ValueError, KeyError, TypeError)
-"""What an upload raises that is whole, but not what a spool holds."""
-
-
-class Answer(NamedTuple):
-    """What became of a spooled upload.
-
-    Attributes:
-        status: `stored`, `already stored` or `refused`.
-        run_id: The run it belongs to; None where it was refused.
-        problems: What a person should know of.
-    """
-
-    status: str
-    run_id: str | None
-    problems: tuple[Problem, ...]
+TOGETHER = 64
+"""How many uploads are taken in by one transaction, at most, and only while all of them hold less
+than `stage.PORTION` attempts."""
 
 
 class Ticket(NamedTuple):
@@ -103,8 +89,19 @@ class Spooled(spool_file.Writer):
         super().__init__(file, project)
         self._part = part
 
-    def hand_in(self, upload: Upload, *, digest: str, form: str, path: str, now_us: int) -> Ticket:
-        """Put what was written where the holder of the store finds it, durably.
+    def hand_in(  # noqa: PLR0913 - as many things are known of an upload
+        self,
+        upload: Upload,
+        *,
+        digest: str,
+        form: str,
+        path: str,
+        now_us: int,
+        content: str | None = None,
+        place: Place | None = None,
+        lasting: bool = True,
+    ) -> Ticket:
+        """Put what was written where the holder of the store finds it.
 
         Args:
             upload: Where the results come from.
@@ -112,6 +109,10 @@ class Spooled(spool_file.Writer):
             form: Name of the input's format.
             path: The input, for messages.
             now_us: When it came, microseconds since the epoch.
+            content: Digest of the attempts, see `writer.Intake.keep`.
+            place: Where its commit stands, as its sender says; None where nothing is said.
+            lasting: Whether it must outlive a power cut, and its answer be kept in a file. It need
+                not where the caller is who takes it in, and tells nobody that it is safe before.
         """
         self.finish(
             {
@@ -121,15 +122,20 @@ class Spooled(spool_file.Writer):
                 "now_us": now_us,
                 "attempts": self.attempts,
                 "upload": asdict(upload),
+                "content": content,
+                "place": place,
             }
         )
         self._file.flush()
-        os.fsync(self._file.fileno())
+        if lasting:
+            os.fsync(self._file.fileno())
         self._file.close()
         entry = self._part.with_name(self._part.name.removeprefix("."))
-        entry.with_suffix(".waiting").touch()
+        if lasting:
+            entry.with_suffix(".waiting").touch()
         self._part.rename(entry)
-        _sync(entry.parent)
+        if lasting:
+            _sync(entry.parent)
         return Ticket(entry)
 
 
@@ -187,25 +193,33 @@ def drain(
             if time.monotonic() > end:
                 return done
             with translated(database), _translated_os(database):
-                done += _take(connection, database, waiting[start : start + TOGETHER])
+                part = waiting[start : start + TOGETHER]
+                taking.take(connection, part, {})
+                done += len(part)
     if done:
         _sweep(database)
     return done
 
 
-def take(connection: duckdb.DuckDBPyConnection, database: Path, waiting: Sequence[Path]) -> None:
+def take(
+    connection: duckdb.DuckDBPyConnection,
+    database: Path,
+    waiting: Sequence[Path],
+    answers: dict[Path, Answer],
+) -> None:
     """Take in these uploads now, in one transaction where they are small and none fails.
 
     Args:
         connection: The store, open for writing, with no transaction open.
         database: The store's file.
         waiting: Some of what `entries` gave.
+        answers: Gets what became of each, as soon as it is committed.
 
     Raises:
         StoreError: The store refused; those without an answer still wait.
     """
     with translated(database), _translated_os(database):
-        _take(connection, database, waiting)
+        taking.take(connection, waiting, answers)
 
 
 def _expected(database: Path, end: float) -> list[Path]:
@@ -273,86 +287,6 @@ def _warn(database: Path, waiting: int, why: str = "") -> None:
         folder(database),
         why and f" {why}",
     )
-
-
-def _take(connection: duckdb.DuckDBPyConnection, database: Path, waiting: Sequence[Path]) -> int:
-    """Take in some uploads, in one transaction where they are small and none fails."""
-    import duckdb
-
-    sound: list[tuple[Path, spool_file.Upload]] = []
-    for entry in waiting:
-        try:
-            sound.append((entry, spool_file.Upload(entry)))
-        except (ValueError, KeyError, TypeError) as error:
-            _say(entry, _refuse(database, entry, str(error)))
-    if all(found.about["attempts"] < stage.PORTION for _, found in sound):
-        with contextlib.suppress(duckdb.Error, *_UNSOUND):
-            _keep(connection, sound)
-            return len(waiting)
-    for one in sound:
-        try:
-            _keep(connection, [one])
-        except _UNSOUND as error:
-            _say(one[0], _refuse(database, one[0], str(error)))
-    return len(waiting)
-
-
-def _keep(
-    connection: duckdb.DuckDBPyConnection, sound: list[tuple[Path, spool_file.Upload]]
-) -> None:
-    """Take uploads in, all or none, and answer those who wait for them."""
-    import duckdb
-
-    connection.execute("begin").fetchall()
-    try:
-        answers = [(entry, _keep_one(connection, found)) for entry, found in sound]
-        connection.execute("commit").fetchall()
-    except BaseException:
-        with contextlib.suppress(duckdb.Error):
-            connection.execute("rollback").fetchall()
-        raise
-    for entry, answer in answers:
-        _say(entry, answer)
-
-
-def _keep_one(connection: duckdb.DuckDBPyConnection, found: spool_file.Upload) -> Answer:
-    about = found.about
-    upload = Upload(**about["upload"])
-    with writer.Intake(connection, upload.project, within=True) as intake:
-        for portion in found.portions():
-            intake.take(portion)
-        if intake.attempts != about["attempts"]:
-            raise ValueError(
-                f"it holds {intake.attempts} attempts and should hold {about['attempts']}"
-            )
-        kept = intake.keep(
-            upload, digest=about["digest"], form=about["form"], now_us=about["now_us"]
-        )
-    status = "stored" if kept.stored else "already stored"
-    return Answer(status, upload.run_id, tuple(kept.problems))
-
-
-def _refuse(database: Path, entry: Path, why: str) -> Answer:
-    """Put an upload aside, so that it holds up no other."""
-    aside = folder(database) / "refused"
-    text = f"A spooled upload cannot be read: {why}. It is now {aside / entry.name}."
-    with _translated_os(database):
-        aside.mkdir(exist_ok=True)
-        (aside / f"{entry.name}.txt").write_text(f"{text}\n", encoding="utf-8")
-        entry.rename(aside / entry.name)
-    return Answer("refused", None, (Problem(text),))
-
-
-def _say(entry: Path, answer: Answer) -> None:
-    """Answer the writer that waits, where one does, and take the upload out of the spool."""
-    waiting = entry.with_suffix(".waiting")
-    with contextlib.suppress(OSError):
-        if waiting.exists():
-            part = entry.with_suffix(".part")
-            part.write_text(json.dumps(answer._asdict()), encoding="utf-8")
-            part.rename(entry.with_suffix(".answer"))
-            waiting.unlink(missing_ok=True)
-    entry.unlink(missing_ok=True)
 
 
 def _sweep(database: Path) -> None:

@@ -209,8 +209,14 @@ NO_SPECIAL = "(select null::integer as n, null::integer as attempt)"
 """Stands for `stage_special` where it has no rows."""
 
 
-def add(stage: Stage) -> str:
-    """Return the statement that moves attempts to the facts: upload key, base of new keys."""
+def add(stage: Stage, *, upload: str = "$1", test: str = "coalesce(k.test_key, $2 + k.n)") -> str:
+    """Return the statement that moves attempts to the facts: upload key, base of new keys.
+
+    Args:
+        stage: What is shown as `stage`, and in `keyed`.
+        upload: What the upload's key is.
+        test: What the test's key is.
+    """
     there = stage.tables["stage"].names
     dense = ", ".join(f"k.{name}" if name in there else "null" for name in DENSE)
     if len(stage.tables["stage_why"]):
@@ -227,6 +233,6 @@ def add(stage: Stage) -> str:
     else:
         told, join = f"1, 'passed', {dense}, null", ""
     return f"""insert into raw.attempts
-        select $1, coalesce(k.test_key, $2 + k.n), {told}
+        select {upload}, {test}, {told}
         from keyed k {join}
-        order by 2, 3"""  # noqa: S608 - constants
+        order by 1, 2, 3"""  # noqa: S608 - constants

@@ -20,7 +20,9 @@ from testlytics_collector.store import (
     shared,
     spool,
 )
+from testlytics_collector.store.compared import TwoRuns
 from testlytics_collector.store.connection import connect, translated
+from testlytics_collector.store.dashboard import Overview, PageReader
 from testlytics_collector.store.extract import Extract
 from testlytics_collector.store.gated_runs import GatedRun
 from testlytics_collector.store.lists import Lists
@@ -146,6 +148,24 @@ class Store:
         """Ask for lists of runs, tests or failures; see `lists.Lists`."""
         with translated(self.path):
             yield Lists(self._connection, window, pattern)
+
+    @contextlib.contextmanager
+    def pages(self, window: Window) -> Iterator[PageReader]:
+        """Ask about a window of runs what pages show; one at a time."""
+        with translated(self.path):
+            yield PageReader(self._connection, window)
+
+    @contextlib.contextmanager
+    def overview(self) -> Iterator[Overview]:
+        """Ask about projects; see `dashboard.Overview`."""
+        with translated(self.path):
+            yield Overview(self._rows)
+
+    @contextlib.contextmanager
+    def two_runs(self, project: str, before: str, now: str) -> Iterator[TwoRuns]:
+        """Compare two runs; see `compared.TwoRuns`."""
+        with translated(self.path):
+            yield TwoRuns(self._rows, project, before, now)
 
     @contextlib.contextmanager
     def extract(self, window: Window, view: str) -> Iterator[Extract]:

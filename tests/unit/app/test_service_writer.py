@@ -30,13 +30,23 @@ class Faulty:
         self._held, self._fault, self.sound = held, fault, True
         self.calls: list[int] = []
 
-    def take_in(self, entries: Sequence[Path]) -> None:
+    def take_in(self, entries: Sequence[Path], answers: dict[Path, spool.Answer]) -> None:
         self.calls.append(len(entries))
         self._fault(entries)
-        self._held.take_in(entries)
+        self._held.take_in(entries, answers)
 
     def is_sound(self) -> bool:
         return self.sound
+
+
+class Halting(Faulty):
+    """Fails in the middle of several: the first is committed by then."""
+
+    def take_in(self, entries: Sequence[Path], answers: dict[Path, spool.Answer]) -> None:
+        if len(entries) > 1:
+            self._held.take_in(entries[:1], answers)
+            raise StoreError("no")
+        super().take_in(entries, answers)
 
 
 def upload(store: Path, number: int) -> spool.Ticket:
@@ -57,14 +67,14 @@ def runs(store: Path) -> set[str]:
 
 @contextlib.contextmanager
 def writing(
-    store: Path, fault: Callable[[Sequence[Path]], None]
+    store: Path, fault: Callable[[Sequence[Path]], None], kind: type[Faulty] = Faulty
 ) -> Iterator[tuple[Writer, list[Faulty]]]:
     opened: list[Faulty] = []
 
     @contextlib.contextmanager
     def open_() -> Iterator[Faulty]:
         with shared.sharing(store, wait_s=10, read_s=60) as held:
-            opened.append(Faulty(held, fault))
+            opened.append(kind(held, fault))
             yield opened[-1]
 
     writer = Writer(store, Figures(lambda: 0), open_)
@@ -112,6 +122,24 @@ def test_an_upload_that_fails_costs_only_its_own_client(store: Path, kind: type[
         assert writer.submit(upload(store, 7)).result(WAIT_S).status == "stored"
     assert runs(store) == {"run-0", "run-1", "run-3", "run-4", "run-7"}
     assert list(spool.folder(store).iterdir()) == []
+
+
+def test_what_was_committed_before_an_error_is_told_as_stored(store: Path) -> None:
+    tickets = [upload(store, number) for number in range(3)]
+    tickets[0].leave()  # as the service leaves its uploads: no file for the answer
+    with writing(store, lambda _: None, Halting) as (writer, _):
+        answers = [writer.submit(ticket) for ticket in tickets]
+        assert [one.result(WAIT_S).status for one in answers] == ["stored"] * 3
+    assert runs(store) == {"run-0", "run-1", "run-2"}
+
+
+def test_an_upload_that_is_taken_in_before_it_is_asked_for_is_answered(store: Path) -> None:
+    first = upload(store, 1)
+    first.leave()
+    with writing(store, lambda _: None) as (writer, _):
+        assert writer.submit(upload(store, 2)).result(WAIT_S).status == "stored"
+        assert not first.entry.exists()
+        assert writer.submit(first).result(WAIT_S).status == "stored"
 
 
 def test_a_store_that_broke_is_opened_anew(store: Path) -> None:

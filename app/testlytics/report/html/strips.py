@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol
 
 from testlytics.report.html import svg
 from testlytics.report.sections import Row, commit, count
 
 if TYPE_CHECKING:
-    from testlytics.report.html.gather import Gathered
+    from testlytics.report.html.gather import Key
+    from testlytics_collector.store.windowed import Failing, RunRow
 
 RUNS = 100
 """Runs of a strip at most, the newest."""
@@ -21,16 +23,29 @@ many tests would make the page large."""
 _WORDS = {"P": "passed", "F": "failed", "L": "failed and passed", "S": "skipped"}
 
 
+class Told(Protocol):
+    """What strips are drawn of; see `gather.Gathered`."""
+
+    @property
+    def runs(self) -> Sequence[RunRow]:
+        """The runs of the window."""
+
+    @property
+    def histories(self) -> Mapping[Key, Failing]:
+        """What became of tests, by test."""
+
+
 class Strips:
     """Draws strips, one after another.
 
     Args:
         found: What the page tells.
+        titled: So many cells say their run when they are pointed at.
     """
 
-    def __init__(self, found: Gathered) -> None:
+    def __init__(self, found: Told, titled: int = TITLED) -> None:
         self._histories = found.histories
-        self._left = TITLED
+        self._left = titled
         self._steps: dict[str, list[int]] = defaultdict(list)
         self._names = []
         for step, run in enumerate(found.runs):

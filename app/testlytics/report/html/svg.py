@@ -62,6 +62,22 @@ class Level(NamedTuple):
     value: float
 
 
+class Band(NamedTuple):
+    """A stretch of a curve where its values are expected between two.
+
+    Attributes:
+        start: Index of its first value.
+        stop: Index behind its last value.
+        low: Lower edge.
+        high: Upper edge.
+    """
+
+    start: int
+    stop: int
+    low: float
+    high: float
+
+
 def strip(letters: str, label: str, titles: Sequence[str] | None = None) -> Markup:
     """Draw the outcomes of one test, one cell for each run.
 
@@ -135,7 +151,11 @@ def spark(values: Sequence[float], levels: Sequence[Level], label: str) -> Marku
 
 
 def curve(
-    values: Sequence[float], levels: Sequence[Level], marks: Sequence[Mark], label: str
+    values: Sequence[float],
+    levels: Sequence[Level],
+    marks: Sequence[Mark],
+    label: str,
+    bands: Sequence[Band] = (),
 ) -> Markup:
     """Draw values in order, with their levels and where these changed; as wide as there is room.
 
@@ -144,8 +164,9 @@ def curve(
         levels: Their levels, the oldest first.
         marks: Where the level changed.
         label: What is seen, in words: its accessible name.
+        bands: Where values are expected.
     """
-    low, high = bounds(values)
+    low, high = curve_bounds(values, bands)
     scale = _Scale(len(values), low, high, WIDE, HIGH, 0)
     grid = Markup().join(
         Markup('<line class="grid" x1="0" x2="100%" y1="{0}" y2="{0}"/>').format(scale.y(tick))
@@ -154,12 +175,15 @@ def curve(
     drawn = Markup().join(
         Markup('<path class="n" d="{}"/>').format(scale.flat(level)) for level in levels
     )
+    usual = Markup().join(
+        Markup('<path class="band" d="{}"/>').format(scale.area(band)) for band in bands
+    )
     noted = Markup().join(_mark(mark, scale) for mark in marks)
     return Markup(
         '<svg class="plot" width="100%" height="{0}" role="img"><title>{1}</title>{2}'
         '<svg width="100%" height="{0}" viewBox="0 0 {3} {0}" preserveAspectRatio="none">'
-        '<path class="v" d="{4}"/>{5}</svg>{6}</svg>'
-    ).format(HIGH, visible(label), grid, WIDE, scale.path(values), drawn, noted)
+        '{7}<path class="v" d="{4}"/>{5}</svg>{6}</svg>'
+    ).format(HIGH, visible(label), grid, WIDE, scale.path(values), drawn, noted, usual)
 
 
 def _mark(mark: Mark, scale: _Scale) -> Markup:
@@ -215,6 +239,11 @@ def bounds(values: Sequence[float]) -> tuple[float, float]:
     return (0.0 if low < high * 0.6 else max(low - room, 0.0)), high + room
 
 
+def curve_bounds(values: Sequence[float], bands: Sequence[Band] = ()) -> tuple[float, float]:
+    """Return between which values a curve with its bands is drawn."""
+    return bounds([*values, *(edge for band in bands for edge in (band.low, band.high))])
+
+
 def ticks(low: float, high: float, most: int = 4) -> list[float]:
     """Return round values between two, at most so many; the two are apart."""
     step = 10.0 ** floor(log10((high - low) / most))
@@ -255,6 +284,10 @@ class _Scale(NamedTuple):
     def flat(self, level: Level) -> str:
         start, stop = self.x(level.start - 0.5), self.x(level.stop - 0.5)
         return f"M{start:.0f} {self.y(level.value)}H{stop:.0f}"
+
+    def area(self, band: Band) -> str:
+        start, stop = self.x(band.start - 0.5), self.x(band.stop - 0.5)
+        return f"M{start:.0f} {self.y(band.high)}H{stop:.0f}V{self.y(band.low)}H{start:.0f}Z"
 
     def path(self, values: Sequence[float]) -> str:
         parts, pen = [], "M"
