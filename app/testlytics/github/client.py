@@ -14,6 +14,7 @@ from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 import msgspec
 
+from testlytics.report.render import visible
 from testlytics_collector.errors import ConfigError, Error
 
 TIMEOUT_S = 20.0
@@ -215,7 +216,8 @@ def _refused(method: str, error: HTTPError) -> ApiError:
 
 def _why(error: Exception) -> str:
     reason = getattr(error, "reason", error)
-    return f"{reason}" or type(error).__name__
+    # What is no HTTP is shown as it came.
+    return visible(f"{reason}".strip()) or type(error).__name__
 
 
 def _read(data: bytes, kind: type[T]) -> T:
