@@ -1,7 +1,8 @@
 """Writes the reference pages that follow from the code, or checks that they are in step.
 
-The command line from its own help, the service from its OpenAPI document, the store's schema from
-its commented SQL, the constants of the verdicts from the classes and functions that hold them.
+The command line from its own help, the settings from its options, the service from its OpenAPI
+document, the store's schema from its commented SQL, the constants of the verdicts from the classes
+and functions that hold them.
 """
 
 from __future__ import annotations
@@ -14,6 +15,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from scripts import configuration_page
 from testlytics.gate.findings import Policy
 from testlytics.service import openapi
 from testlytics_analytics.confirmation import ErrorRates
@@ -87,6 +91,7 @@ COMMANDS = (
     "serve token create",
     "serve token list",
     "serve token revoke",
+    "push",
     "prune",
     "purge",
     "init",
@@ -206,6 +211,7 @@ def main() -> int:
         REFERENCE / "cli.md": command_page(),
         REFERENCE / "store-schema.md": schema_page(),
         REFERENCE / "http.md": NOTE + openapi.page(),
+        REFERENCE / "configuration.md": NOTE + configuration_page.page(),
         **{page: page_with_constants(page) for page in CONSTANTS},
     }
     for path, text in pages.items():
