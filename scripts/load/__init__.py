@@ -1,0 +1,1 @@
+"""Load on a service that runs: scenarios, kills, what was measured, and targets."""
