@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import groupby
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from testlytics.alerts.compared import NOTHING, compare
@@ -89,6 +89,7 @@ def observed(number: int, flaky: float, broken: float) -> Observed:
 
 
 @given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), max_size=40))
+@example([(1.0, 0.0), (0.0, 0.0), (0.0, 1.0), (0.0, 0.0), (0.0, 0.0), (0.0, 0.0)])
 def test_fixed_is_told_only_when_nothing_is_left(values: list[tuple[float, float]]) -> None:
     state = NOTHING
     bad: set[str] = set()
