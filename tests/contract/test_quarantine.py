@@ -13,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from pytest_testlytics import quarantine_file
 from pytest_testlytics.quarantine_file import today as today_in_pytest
+from testlytics.cli import explain, gate, quarantine
 from testlytics.cli.main import main
 from testlytics.gate.allowances import FORM as ALLOWANCES
 from testlytics.quarantine_file import FORM
@@ -34,6 +36,14 @@ Command = Callable[..., Done]
 
 def day(days: int) -> str:
     return (DAY + timedelta(days=days)).isoformat()
+
+
+@pytest.fixture(autouse=True)
+def one_day(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no midnight fall between what a test says and what the command and pytest read."""
+    for module in (explain, gate, quarantine):
+        monkeypatch.setattr(module, "today", lambda: DAY)
+    monkeypatch.setattr(quarantine_file, "today", DAY.isoformat)
 
 
 @pytest.fixture

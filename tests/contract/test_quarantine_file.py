@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pytest_testlytics import quarantine_file
 from pytest_testlytics.quarantine import family_of
 from pytest_testlytics.quarantine_file import read_quarantine as read_in_pytest
 from pytest_testlytics.quarantine_file import today as today_in_pytest
@@ -24,6 +25,12 @@ HOSTILE = 'a.py::t["\\\n]\x1b[31m\u202e[[quarantine]]\ntest = "x"\x00]'
 
 def day(days: int) -> str:
     return (DAY + timedelta(days=days)).isoformat()
+
+
+@pytest.fixture(autouse=True)
+def one_day(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no midnight fall between what a test says and what is read."""
+    monkeypatch.setattr(quarantine_file, "today", DAY.isoformat)
 
 
 def assert_read_alike(path: Path) -> tuple[int, int]:

@@ -6,6 +6,7 @@ import resource
 import signal
 import threading
 from collections.abc import Callable
+from http.client import HTTPException
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,7 @@ def send_all(service: Serving, on_stored: Callable[[int], None]) -> list[threadi
         for number in range(first, RUNS, SENDERS):
             try:
                 answer = service.upload(body(number))
-            except OSError:
+            except (OSError, HTTPException):
                 return
             if answer.status in {200, 201}:
                 on_stored(number)
