@@ -11,6 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests import forked
+
+TIMEOUT_S = 100
+
 
 @dataclass(frozen=True)
 class Done:
@@ -33,18 +37,25 @@ def command(
     env: Mapping[str, str] = {},
 ) -> Done:
     """Run `testlytics` with these arguments in a clean environment."""
+    asked = env
     outer = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith(("TESTLYTICS", "GITHUB_", "CI", "COV_"))
     }
+    env = {**outer, "NO_COLOR": "1", **env}
+    if forked.can_fork(asked):
+        code, out, err = forked.run(
+            list(map(str, arguments)), cwd=cwd, stdin=stdin, env=env, timeout=TIMEOUT_S
+        )
+        return Done(code, out.decode(), err.decode())
     done = subprocess.run(
         [sys.executable, "-m", "testlytics", *map(str, arguments)],
         cwd=cwd,
         input=stdin,
         capture_output=True,
-        env={**outer, "NO_COLOR": "1", **env},
-        timeout=100,
+        env=env,
+        timeout=TIMEOUT_S,
         check=False,
     )
     return Done(done.returncode, done.stdout.decode(), done.stderr.decode())

@@ -82,9 +82,9 @@ def bombs() -> dict[str, bytes]:
     zeros = b"<testsuite>" + b" " * (80 << 20)
     deflate = zlib.compressobj(9, zlib.DEFLATED, -15)
     return {
-        "gzip": gzip.compress(zeros),
-        "gzip in gzip": gzip.compress(gzip.compress(zeros)),
-        "gzip of an archive": gzip.compress(b"PAR1" + b"\0" * (80 << 20)),
+        "gzip": gzip.compress(zeros, mtime=0),
+        "gzip in gzip": gzip.compress(gzip.compress(zeros, mtime=0), mtime=0),
+        "gzip of an archive": gzip.compress(b"PAR1" + b"\0" * (80 << 20), mtime=0),
         "deflate": deflate.compress(zeros) + deflate.flush(),
         "xml": b'<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;">]>'
         b"<testsuite>&b;</testsuite>",
