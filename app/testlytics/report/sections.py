@@ -321,7 +321,8 @@ def _sentences(summary: Row) -> list[str]:
         (
             f"{count(summary['tests'], 'test')} in {count(summary['runs'], 'run')}"
             f" of {count(summary['commits'], 'commit')},"
-            f" {summary['first_run_at']} to {summary['last_run_at']} UTC"
+            # To the second: the rest tells a person nothing, and is in the JSON.
+            f" {str(summary['first_run_at'])[:19]} to {str(summary['last_run_at'])[:19]} UTC"
         ),
         "   ".join(
             f"{summary[name]} {name}"
