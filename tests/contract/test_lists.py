@@ -11,6 +11,7 @@ from random import Random
 import duckdb
 import pytest
 
+from testlytics.report.sections import failure
 from testlytics_analytics.interval import wilson
 from testlytics_collector.store.store import open_store
 from tests.command import command
@@ -281,3 +282,24 @@ def test_a_variant_that_nothing_has_is_no_good_news(tmp_path: Path, name: str) -
     command("ingest", *history(tmp_path, {"t": "PF"}), "--store", store, cwd=tmp_path)
     done = command(name, "--variant", "os=no", "--store", store, cwd=tmp_path)
     assert (done.code, done.out) == (5, "")
+
+
+def test_a_query_that_is_far_too_long_is_refused_not_cut(project: Path) -> None:
+    done = command("sql", cwd=project, stdin=b"from runs -- " + b"x" * 2**20)
+    assert (done.code, done.out) == (2, "")
+    assert "longer than" in done.err
+
+
+@pytest.mark.parametrize(
+    ("kind", "message", "text"),
+    [
+        ("AssertionError", "AssertionError: assert 1 == 2", "AssertionError: assert 1 == 2"),
+        ("shop.OutOfStock", "OutOfStock: none left", "OutOfStock: none left"),
+        ("KeyError", "KeyErrors are bad", "KeyError: KeyErrors are bad"),
+        ("KeyError", None, "KeyError"),
+        (None, "no", "no"),
+        (None, None, ""),
+    ],
+)
+def test_a_failure_says_its_type_once(kind: str | None, message: str | None, text: str) -> None:
+    assert failure(kind, message) == text

@@ -72,7 +72,14 @@ def sql(
 
 def _statement(query: str | None) -> str:
     if query is None and not sys.stdin.isatty():
-        query = sys.stdin.buffer.read(_LONGEST).decode("utf-8", "replace")
+        read = sys.stdin.buffer.read(_LONGEST + 1)
+        if len(read) > _LONGEST:
+            raise ConfigError(
+                f"The query on standard input is longer than {_LONGEST} bytes.",
+                slug="sql-long",
+                hint="Ask for less at once.",
+            )
+        query = read.decode("utf-8", "replace")
     if not query or not query.strip():
         raise ConfigError(
             "There is no query.",

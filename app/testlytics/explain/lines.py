@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from testlytics.explain.outcomes import LEGEND, first_line
 from testlytics.report.causes import between
-from testlytics.report.sections import commit, count, percent, probability, seconds
+from testlytics.report.sections import commit, count, failure, percent, probability, seconds
 
 Row = dict[str, Any]
 
@@ -158,7 +158,7 @@ def _pairs(row: Row) -> list[str]:
 def _failures(row: Row) -> list[str]:
     lines = []
     for one in row["failures"][:SHOWN]:
-        said = ": ".join(filter(None, [one["type"], first_line(one["message"])]))
+        said = failure(one["type"], first_line(one["message"]))
         place = f" at {one['place']}" if one["place"] else ""
         void = "" if one["counts"] else ", does not count"
         lines.append(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from testlytics.report.sections import Column, Row, Section, commit, percent, seconds
+from testlytics.report.sections import Column, Row, Section, commit, failure, percent, seconds
 
 
 def runs_section(rows: list[Row], left_out: int = 0) -> Section:
@@ -46,7 +46,7 @@ def failures_section(rows: list[Row], left_out: int = 0) -> Section:
     named = _name(rows)
 
     def what(row: Row) -> str:
-        told = ": ".join(filter(None, [row["type"], row["message"]]))
+        told = failure(row["type"], row["message"])
         place = f" at {row['place']}" if row["place"] else ""
         return f"{named.text(row)}  {told}{place}".rstrip()
 

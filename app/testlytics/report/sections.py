@@ -137,6 +137,14 @@ def commit(value: str | None) -> str:
     return value[:8] if value else "-"
 
 
+def failure(kind: str | None, message: str | None) -> str:
+    """Write a failure's type before its message, unless that begins with it, as pytest's does."""
+    kind, told = kind or "", message or ""
+    if kind and told.startswith((f"{kind}:", f"{kind.rpartition('.')[2]}:")):
+        return told
+    return ": ".join(filter(None, [kind, told]))
+
+
 def count(number: int, one: str, many: str | None = None) -> str:
     """Write a number with what it counts."""
     return f"{number} {one if number == 1 else many or one + 's'}"
