@@ -7,7 +7,7 @@ import io
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from testlytics.report.render import as_csv, as_json, as_markdown, as_table, visible
@@ -161,6 +161,8 @@ def test_a_table_never_loses_a_sign_of_a_name_nor_leaves_its_width(name: str, wi
 
 
 @given(st.text(min_size=1))
+@example("a|b")
+@example("<b>`c`")
 def test_markdown_never_gains_a_cell_or_markup(name: str) -> None:
     rows = judged(series(name, "PLP"))
     told = as_markdown(Report({}, [], [flaky_section(Judgement(rows, 0))]))
