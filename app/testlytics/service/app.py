@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
-import traceback
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, TypeVar
 
 import msgspec
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route, Router
 
 from testlytics.service import answers, badges, openapi, routes, uploads
 from testlytics.service.access import Access, Caller
 from testlytics.service.backups import Backups
+from testlytics.service.edge import Door, Edge, Errand
 from testlytics.service.figures import Figures
 from testlytics.service.pages.site import Site
 from testlytics.service.query import read_query
@@ -28,13 +28,11 @@ from testlytics.service.writer import Writer
 from testlytics_collector.errors import ConfigError, Error, InputError, StoreError
 from testlytics_collector.ingest import FileResult, Stated
 from testlytics_collector.store import spool
-from testlytics_collector.store.lock import FULL, disk_full
 from testlytics_collector.store.places import Place
 
 _log = logging.getLogger("testlytics.service")
 _T = TypeVar("_T")
 
-_GONE = 499
 _HEADERS = {
     "cache-control": "no-store",
     "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
@@ -83,9 +81,10 @@ class Service:
         methods: dict[str, dict[str, Endpoint]] = {}
         for one in routes.ENDPOINTS:
             methods.setdefault(one.path, {})[one.method] = one
-        known = [Route(path, _Door(self, by)) for path, by in methods.items()]
-        site = Site(self._store, self._access, self.figures, self._askers, _told)
-        unknown = site.or_else(_Door(self, {}))
+        edge = Edge(self._store, self.figures)
+        known = [Route(path, Door(edge, partial(self._errand, by))) for path, by in methods.items()]
+        site = Site(self._store, self._access, edge, self._askers)
+        unknown = site.or_else(Door(edge, partial(self._errand, {})))
         return Router([*known, *site.routes()], redirect_slashes=False, default=unknown)
 
     def close(self) -> None:
@@ -95,38 +94,29 @@ class Service:
         self._guards.shutdown(cancel_futures=True)
         self._backups.close()
 
-    async def answer(
-        self, endpoint: Endpoint | None, known: list[str], request: Request
-    ) -> Response:
-        """Answer a request; never raises."""
-        began, who = time.perf_counter(), None
-        route = endpoint.path if endpoint else "unknown"
-        slug = None
-        try:
+    def _errand(self, by_method: Mapping[str, Endpoint], request: Request) -> Errand:
+        """Say what a request to an address is for, whose endpoints are given by their method."""
+        method = "GET" if request.method == "HEAD" else request.method
+        endpoint, known = by_method.get(method), sorted(by_method)
+        more: dict[str, Any] = {}
+
+        async def work() -> Response:
             if endpoint is None:
-                raise _unknown(known)  # noqa: TRY301 - one way out for all errors
+                raise _unknown(known)
             asked = read_query(request.scope["query_string"], endpoint.parameters)
             caller = await self._caller(endpoint, asked.get("project"), request)
-            who = caller.name if caller else None
-            response = await self._answer(endpoint, caller, asked, request)
-        except ClientDisconnect:
-            response, slug = Response(status_code=_GONE), "http-gone"
-        except Exception as error:  # noqa: BLE001 - the edge: nobody above us can handle it
-            known_error = _told(error, self._store)
-            slug = known_error.slug
-            status, headers, body = answers.failed(known_error, self._store)
+            more["token"] = caller.name if caller else None
+            return await self._answer(endpoint, caller, asked, request)
+
+        def failed(error: Error) -> Response:
+            status, headers, body = answers.failed(error, self._store)
             response = Response(body, status, headers, routes.JSON)
             if status == 405:
                 response.headers["allow"] = ", ".join(known)
-        for name, value in _HEADERS.items():
-            response.headers.setdefault(name, value)
-        if slug:
-            self.figures.error(slug)
-        self.figures.request(route, response.status_code)
-        told = {"method": request.method[:16], "route": route, "status": response.status_code}
-        told |= {"ms": round((time.perf_counter() - began) * 1000, 1), "token": who, "slug": slug}
-        _log.info("request", extra=told)
-        return response
+            return response
+
+        route = endpoint.path if endpoint else "unknown"
+        return Errand(route, work, failed, _HEADERS, more)
 
     async def _caller(
         self, endpoint: Endpoint, project: str | None, request: Request
@@ -296,23 +286,6 @@ class Service:
             file.write(part)
 
 
-class _Door:
-    """One address as an ASGI application: finds the method, and sends what is answered."""
-
-    def __init__(self, service: Service, by_method: Mapping[str, Endpoint]) -> None:
-        self._service, self._by_method = service, by_method
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI
-        if scope["type"] != "http":
-            return
-        request = Request(scope, receive)
-        method = "GET" if request.method == "HEAD" else request.method
-        endpoint = self._by_method.get(method)
-        response = await self._service.answer(endpoint, sorted(self._by_method), request)
-        if response.status_code != _GONE:
-            await response(scope, receive, send)
-
-
 def _place(asked: Mapping[str, Any]) -> Place | None:
     if asked["commit_time"] is not None:
         return Place(asked["commit_time"], asked["parent"])
@@ -360,22 +333,4 @@ def _too_large(bounds: Bounds) -> InputError:
         f"The body is larger than {bounds.body / 2**20:g} MiB.",
         slug="http-body-large",
         hint="Compress it with gzip, split it, or raise the bound with serve --max-body.",
-    )
-
-
-def _told(error: Exception, store: Path) -> Error:
-    """Return the error that the client is told of; what it must not see goes to the log."""
-    if isinstance(error, Error):
-        if answers.status_of(error) >= 500:
-            _log.error("failed", extra={"slug": error.slug, "error": error.message})
-        return error
-    if isinstance(error, OSError) and error.errno in FULL:
-        return disk_full(store, str(error.strerror))
-    last = traceback.extract_tb(error.__traceback__)[-1:]
-    where = f"{Path(last[0].filename).name}:{last[0].lineno}" if last else ""
-    _log.error("internal", extra={"error": type(error).__name__, "where": where})
-    return Error(
-        f"Internal error, {type(error).__name__}.",
-        slug="service-internal",
-        hint="The log of the service says where; please report it.",
     )

@@ -6,19 +6,20 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from concurrent.futures import Executor
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from testlytics.service import answers
 from testlytics.service.access import Access
-from testlytics.service.figures import Figures
+from testlytics.service.edge import Door, Edge, Errand
 from testlytics.service.pages import entrance, forms, menu, written
 from testlytics.service.pages.asking import FORMS, PROJECT, Asked, Links, Page, without_blanks
 from testlytics.service.pages.asking import query_pairs as pairs_of
@@ -45,7 +46,8 @@ _HEADERS = {
 _TITLES = {400: "That cannot be asked", 403: "Not allowed", 404: "Not found", 405: "Not here"}
 _BRANCHES = 50
 _PROJECTS = 500
-_GONE = 499
+
+Work = Callable[[Request], Awaitable[Response]]
 
 
 class _Question(NamedTuple):
@@ -60,20 +62,12 @@ class Site:
     Args:
         store: The store's file.
         access: Who may do what.
-        figures: What is counted.
+        edge: What requests pass.
         threads: Where pages are made.
-        told: Turns whatever went wrong into the error that a client is told of.
     """
 
-    def __init__(
-        self,
-        store: Path,
-        access: Access,
-        figures: Figures,
-        threads: Executor,
-        told: Callable[[Exception, Path], Error],
-    ) -> None:
-        self._store, self._figures, self._threads, self._told = store, figures, threads, told
+    def __init__(self, store: Path, access: Access, edge: Edge, threads: Executor) -> None:
+        self._store, self._edge, self._threads = store, edge, threads
         self._entrance = Entrance(access, threads)
         self._kept, self._versions = Kept(), Versions(store)
         self._waiting = 0
@@ -83,11 +77,11 @@ class Site:
     def routes(self) -> list[Route]:
         """Return the addresses of all pages and of what they need."""
         return [
-            *(Route(one.path, _Door(self, one.path, _of(self, one))) for one in menu.PAGES),
-            Route("/version", _Door(self, "/version", self._version)),
-            Route("/login", _Door(self, "/login", self._login)),
-            Route("/logout", _Door(self, "/logout", self._logout)),
-            Route("/static/{stamp}/{name}", _Door(self, "/static", self._file)),
+            *(Route(one.path, self._door(one.path, partial(self.page, one))) for one in menu.PAGES),
+            Route("/version", self._door("/version", self._version)),
+            Route("/login", self._door("/login", self._login)),
+            Route("/logout", self._door("/logout", self._logout)),
+            Route("/static/{stamp}/{name}", self._door("/static", self._file)),
         ]
 
     def or_else(self, other: Callable[..., Any]) -> Callable[..., Any]:
@@ -97,7 +91,7 @@ class Site:
             del request
             raise Error("There is nothing at this address.", slug="http-path")
 
-        page = _Door(self, "unknown", nothing)
+        page = self._door("unknown", nothing)
 
         async def choose(scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI
             headers = dict(scope.get("headers", ()))
@@ -108,28 +102,17 @@ class Site:
 
         return choose
 
-    async def answer(
-        self, route: str, work: Callable[[Request], Any], request: Request
-    ) -> Response:
-        """Answer a request; never raises."""
-        began, slug = time.perf_counter(), None
-        try:
-            response: Response = await work(request)
-        except ClientDisconnect:
-            response, slug = Response(status_code=_GONE), "http-gone"
-        except Exception as error:  # noqa: BLE001 - the edge: nobody above us can handle it
-            known = self._told(error, self._store)
-            slug = known.slug
-            response = self._failed(known, request)
-        for name, value in _HEADERS.items():
-            response.headers.setdefault(name, value)
-        if slug:
-            self._figures.error(slug)
-        self._figures.request(route, response.status_code)
-        told = {"method": request.method[:16], "route": route, "status": response.status_code}
-        told |= {"ms": round((time.perf_counter() - began) * 1000, 1), "slug": slug}
-        _log.info("request", extra=told)
-        return response
+    def _door(self, route: str, work: Work) -> Door:
+        return Door(
+            self._edge,
+            lambda request: Errand(
+                route,
+                lambda: work(request),
+                lambda error: self._failed(error, request),
+                _HEADERS,
+                {},
+            ),
+        )
 
     async def page(self, page: Page, request: Request) -> Response:
         """Answer with a page."""
@@ -314,24 +297,6 @@ class Site:
 
     async def _run(self, work: Callable[[], Any]) -> Any:  # noqa: ANN401 - whatever it gives
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
-
-
-class _Door:
-    """One address as an ASGI application."""
-
-    def __init__(self, site: Site, route: str, work: Callable[[Request], Any]) -> None:
-        self._site, self._route, self._work = site, route, work
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI
-        if scope["type"] != "http":
-            return
-        response = await self._site.answer(self._route, self._work, Request(scope, receive))
-        if response.status_code != _GONE:
-            await response(scope, receive, send)
-
-
-def _of(site: Site, page: Page) -> Callable[[Request], Any]:
-    return lambda request: site.page(page, request)
 
 
 def _only(request: Request, *methods: str) -> None:
