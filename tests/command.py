@@ -30,6 +30,15 @@ class Done:
         return document
 
 
+def outer_environment() -> dict[str, str]:
+    """Return the variables of this process without those that testlytics would obey."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("TESTLYTICS", "GITHUB_", "CI", "COV_"))
+    }
+
+
 def command(
     *arguments: object,
     cwd: Path,
@@ -37,16 +46,10 @@ def command(
     env: Mapping[str, str] = {},
 ) -> Done:
     """Run `testlytics` with these arguments in a clean environment."""
-    asked = env
-    outer = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("TESTLYTICS", "GITHUB_", "CI", "COV_"))
-    }
-    env = {**outer, "NO_COLOR": "1", **env}
-    if forked.can_fork(asked):
+    whole = {**outer_environment(), "NO_COLOR": "1", **env}
+    if forked.can_fork(env):
         code, out, err = forked.run(
-            list(map(str, arguments)), cwd=cwd, stdin=stdin, env=env, timeout=TIMEOUT_S
+            list(map(str, arguments)), cwd=cwd, stdin=stdin, env=whole, timeout=TIMEOUT_S
         )
         return Done(code, out.decode(), err.decode())
     done = subprocess.run(
@@ -54,7 +57,7 @@ def command(
         cwd=cwd,
         input=stdin,
         capture_output=True,
-        env=env,
+        env=whole,
         timeout=TIMEOUT_S,
         check=False,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
@@ -11,12 +12,13 @@ from urllib.parse import quote
 from tests.command import command
 from tests.factories import attempt, end, header, lines
 from tests.html_pages import Element, faults, read
-from tests.serving import Serving
+from tests.serving import Serving, serving
 
 RUNS = 24
 TAGS_OF_FORMS = {"form", "input", "button", "label", "datalist", "option", "dl", "dt", "dd", "pre"}
 KINDS = "PPLPPPPPLPPPPPFPPLPPPPPP"
 
+EVIL = "<b>evil</b> & sons"
 HOSTILE = (
     "tests/<img src=x onerror=alert(1)>.py::test_</a><script>alert(1)</script>",
     "tests/a.py::test_\"quoted' &amp; {{7*7}} {% raw %}",
@@ -60,6 +62,16 @@ def fill(folder: Path, project: str, names: tuple[str, ...] = (), runs: int = RU
     done = command("ingest", made, "--store", folder / "h.duckdb", cwd=folder)
     assert done.code == 0, done.err
     return folder / "h.duckdb"
+
+
+@contextlib.contextmanager
+def shown(folder: Path) -> Iterator[Serving]:
+    """Serve two projects of the same tests, one of them with hostile names."""
+    (folder / "pyproject.toml").touch()
+    fill(folder, "shop")
+    fill(folder, EVIL, HOSTILE, runs=12)
+    with serving(folder / "h.duckdb", "--rate", 10_000, "--burst", 10_000) as one:
+        yield one
 
 
 def _attempts(number: int, os_: str, names: tuple[str, ...]) -> Iterator[dict[str, object]]:

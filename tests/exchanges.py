@@ -154,7 +154,7 @@ EXCHANGES: Sequence[Exchange] = (
         status=503,
         answer=refusal("http-busy"),
         outcome="spooled",
-        headers={"Retry-After": match.regex("2", regex="^[0-9]+$")},
+        headers=RETRY,
     ),
 )
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -14,6 +13,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from tests.command import outer_environment
 
 START_S = 60.0
 END_S = 60.0
@@ -107,11 +108,6 @@ def serving(
     store: Path, *options: object, env: Mapping[str, str] = {}, log: str = "service.log"
 ) -> Iterator[Serving]:
     """Serve a store while the block runs."""
-    outer = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("TESTLYTICS", "GITHUB_", "CI", "COV_"))
-    }
     path = store.parent / log
     with path.open("wb") as file:
         process = subprocess.Popen(
@@ -123,7 +119,7 @@ def serving(
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=file,
-            env={**outer, **env},
+            env={**outer_environment(), **env},
         )
     one = Serving(process, store, path)
     try:

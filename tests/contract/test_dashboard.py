@@ -13,23 +13,18 @@ from urllib.parse import quote
 import pytest
 
 from testlytics.service.pages.menu import PAGES
-from tests.dashboards import HOSTILE, LISTS, RUNS, fill, kinds, page, paths
+from tests.dashboards import EVIL, HOSTILE, LISTS, RUNS, fill, kinds, page, paths, shown
 from tests.factories import attempt, end, header, lines
 from tests.html_pages import Element, read
 from tests.serving import Serving, serving
 
 ROOT = Path(__file__).parents[2]
 SLOW = {f"tests/api/test_calm.py::test_{n}" for n in (0, 1)}
-EVIL = "<b>evil</b> & sons"
 
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
-    folder = tmp_path_factory.mktemp("dashboard")
-    (folder / "pyproject.toml").touch()
-    fill(folder, "shop")
-    fill(folder, EVIL, HOSTILE, runs=12)
-    with serving(folder / "h.duckdb", "--rate", 10_000, "--burst", 10_000) as one:
+    with shown(tmp_path_factory.mktemp("dashboard")) as one:
         yield one
 
 

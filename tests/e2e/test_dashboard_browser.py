@@ -11,13 +11,12 @@ import pytest
 from testlytics.service.pages.menu import PAGES
 from tests.browser import CHROMIUM, Browser, browser
 from tests.command import command
-from tests.dashboards import HOSTILE, fill, paths
+from tests.dashboards import EVIL, paths, shown
 from tests.factories import attempt, end, header, lines
 from tests.serving import Serving, serving
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine's PATH")
 
-EVIL = "<b>evil</b> & sons"
 SCREENS = [(1280, 900, "light"), (1280, 900, "dark"), (360, 740, "light"), (360, 740, "dark")]
 EACH = 3
 """So many addresses of each page are looked at, with different questions."""
@@ -25,11 +24,7 @@ EACH = 3
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
-    folder = tmp_path_factory.mktemp("dashboard")
-    (folder / "pyproject.toml").touch()
-    fill(folder, "shop")
-    fill(folder, EVIL, HOSTILE, runs=12)
-    with serving(folder / "h.duckdb", "--rate", 10_000, "--burst", 10_000) as one:
+    with shown(tmp_path_factory.mktemp("dashboard")) as one:
         yield one
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
+
+from tests.command import outer_environment
 
 # The kernel counts the memory of whoever starts a process as that process's own until it runs
 # another program, and pytest is large. So something small starts it.
@@ -46,15 +47,10 @@ def cost(command: Sequence[str], cwd: Path, more: Mapping[str, str] = {}) -> Cos
     Raises:
         AssertionError: It did not end well.
     """
-    outer = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("TESTLYTICS", "GITHUB_", "CI", "COV_"))
-    }
     done = subprocess.run(
         [sys.executable, "-S", "-E", "-c", _STARTER, *command],
         cwd=cwd,
-        env={**outer, "NO_COLOR": "1", **more},
+        env={**outer_environment(), "NO_COLOR": "1", **more},
         capture_output=True,
         text=True,
         timeout=100,

@@ -11,11 +11,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from testlytics.cli import _errors
+from testlytics.cli._output import Format
 from testlytics.config import FOLDER, project_root
+from testlytics_collector.errors import ConfigError
 
 if TYPE_CHECKING:
     from testlytics_collector.ingest import FileResult, Found
 
+PathsArgument = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="PATH",
+        help="Files, folders, globs, or - for standard input. "
+        "[default: the run files in .testlytics]",
+        show_default=False,
+    ),
+]
 RunIdOption = Annotated[
     str | None,
     typer.Option(
@@ -47,6 +58,9 @@ PullRequestOption = Annotated[
     str | None,
     typer.Option(envvar="TESTLYTICS_PR", metavar="N", help="The pull request it was of."),
 ]
+AnswerOption = Annotated[
+    Format, typer.Option("--format", envvar="TESTLYTICS_FORMAT", help="table or json.")
+]
 
 _COUNTS = (
     "passed",
@@ -58,6 +72,22 @@ _COUNTS = (
     "unknown",
     "measurements",
 )
+
+
+def check_answer(command: str, form: Format) -> None:
+    """Refuse the forms that answers about files do not have.
+
+    Raises:
+        ConfigError: It is neither table nor json.
+    """
+    if form not in {Format.TABLE, Format.JSON}:
+        raise ConfigError(f"{command} answers as table or json, not as {form}.", slug="format")
+
+
+def say_empty(found: Found) -> None:
+    """Name the folders in which there was nothing."""
+    for folder in found.empty:
+        _errors.say(f"testlytics: {folder}: no run files (.jsonl) and no JUnit XML in this folder.")
 
 
 def own_run_files() -> list[str]:

@@ -9,15 +9,19 @@ import typer
 
 from testlytics.cli import _errors
 from testlytics.cli._files import (
+    AnswerOption,
     CommitOption,
+    PathsArgument,
     PullRequestOption,
     RunAttemptOption,
     RunIdOption,
     ShardOption,
     as_json,
     as_lines,
+    check_answer,
     missing,
     own_run_files,
+    say_empty,
 )
 from testlytics.cli._options import (
     BranchOption,
@@ -29,7 +33,7 @@ from testlytics.cli._options import (
     variant_pairs,
 )
 from testlytics.cli._output import Format, progress, write
-from testlytics_collector.errors import ConfigError, NotFoundError
+from testlytics_collector.errors import NotFoundError
 
 
 class KeptMessages(StrEnum):
@@ -41,15 +45,7 @@ class KeptMessages(StrEnum):
 
 
 def ingest(
-    paths: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="PATH",
-            help="Files, folders, globs, or - for standard input. "
-            "[default: the run files in .testlytics]",
-            show_default=False,
-        ),
-    ] = None,
+    paths: PathsArgument = None,
     store: StoreOption = None,
     project: ProjectOption = None,
     branch: BranchOption = None,
@@ -78,9 +74,7 @@ def ingest(
         bool, typer.Option("--no-messages", help="The same as --messages none.")
     ] = False,
     wait: WaitOption = 10.0,
-    format_: Annotated[
-        Format, typer.Option("--format", envvar="TESTLYTICS_FORMAT", help="table or json.")
-    ] = Format.TABLE,
+    format_: AnswerOption = Format.TABLE,
 ) -> None:
     """Read test results and keep them: run files of the pytest plugin, JUnit XML of any tool.
 
@@ -91,8 +85,7 @@ def ingest(
     from testlytics_collector.formats.interface import Limits, Messages
     from testlytics_collector.ingest import Stated, find
 
-    if format_ not in {Format.TABLE, Format.JSON}:
-        raise ConfigError(f"ingest answers as table or json, not as {format_}.", slug="format")
+    check_answer("ingest", format_)
     stated = Stated(
         project=project,
         run_id=run_id,
@@ -117,8 +110,7 @@ def ingest(
                 limits=limits,
                 on_file=lambda _: step(),
             )
-    for folder in found.empty:
-        _errors.say(f"testlytics: {folder}: no run files (.jsonl) and no JUnit XML in this folder.")
+    say_empty(found)
     if not results:
         raise NotFoundError(
             "There is nothing to ingest.",

@@ -10,15 +10,19 @@ import typer
 
 from testlytics.cli import _errors
 from testlytics.cli._files import (
+    AnswerOption,
     CommitOption,
+    PathsArgument,
     PullRequestOption,
     RunAttemptOption,
     RunIdOption,
     ShardOption,
     as_json,
     as_lines,
+    check_answer,
     missing,
     own_run_files,
+    say_empty,
 )
 from testlytics.cli._options import BranchOption, ProjectOption, VariantOption, variant_pairs
 from testlytics.cli._output import Format, progress, write
@@ -27,15 +31,7 @@ from testlytics_collector.errors import ConfigError, NotFoundError
 
 
 def push(
-    paths: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="PATH",
-            help="Files, folders, globs, or - for standard input. "
-            "[default: the run files in .testlytics]",
-            show_default=False,
-        ),
-    ] = None,
+    paths: PathsArgument = None,
     url: Annotated[
         str | None,
         typer.Option(
@@ -87,9 +83,7 @@ def push(
         bool,
         typer.Option("--plain-http", help="Send the token over http:// beyond this machine."),
     ] = False,
-    format_: Annotated[
-        Format, typer.Option("--format", envvar="TESTLYTICS_FORMAT", help="table or json.")
-    ] = Format.TABLE,
+    format_: AnswerOption = Format.TABLE,
 ) -> None:
     """Bring test results to a service: run files of the pytest plugin, JUnit XML of any tool.
 
@@ -101,8 +95,7 @@ def push(
     from testlytics.push.delivery import Push
     from testlytics_collector.ingest import Stated, find
 
-    if format_ not in {Format.TABLE, Format.JSON}:
-        raise ConfigError(f"push answers as table or json, not as {format_}.", slug="format")
+    check_answer("push", format_)
     if url is None:
         raise ConfigError(
             "push needs --url, the address of a service.",
@@ -126,8 +119,7 @@ def push(
     with progress(len(found.paths), "push") as step:
         one = Push(service, outbox or _own_outbox(), within_s=within)
         pushed = one.bring(found.paths, stated, on_file=lambda _: step())
-    for folder in found.empty:
-        _errors.say(f"testlytics: {folder}: no run files (.jsonl) and no JUnit XML in this folder.")
+    say_empty(found)
     results = [*lost, *pushed.files]
     told = [*pushed.earlier, *results]
     if not told and not pushed.waiting:

@@ -12,7 +12,7 @@ from itertools import pairwise
 from math import exp
 from typing import TYPE_CHECKING, NamedTuple
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from testlytics.report.html import svg
@@ -114,7 +114,7 @@ def _written(found: Gathered, most: int) -> str:
     several = len(found.curves) > 1
     advised = [(row["kind"], row["text"]) for row in section("advice").rows]
     return (
-        _environment()
+        environment()
         .get_template("page.html.j2")
         .render(
             title=_title(found),
@@ -317,9 +317,14 @@ def _policy(*inline: str) -> str:
 
 
 @cache
-def _environment() -> Environment:
+def environment(*packages: str) -> Environment:
+    """Return what makes pages of templates.
+
+    Args:
+        packages: Where templates are looked for before those of the report.
+    """
     return Environment(
-        loader=PackageLoader("testlytics.report.html"),
+        loader=ChoiceLoader([PackageLoader(one) for one in (*packages, "testlytics.report.html")]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

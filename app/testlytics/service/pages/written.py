@@ -8,10 +8,7 @@ from functools import cache
 from importlib import resources
 from typing import NamedTuple
 
-from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
-
-from testlytics.report.render import visible
+from testlytics.report.html.page import environment
 from testlytics.service.pages.asking import Asked, Page, Shown
 from testlytics.service.pages.menu import OVERVIEW, PAGES, SEARCH, WALL
 
@@ -161,7 +158,12 @@ def _written(template: str, asked: Asked | None, **told: object) -> bytes:
         "signed_in": bool(asked and asked.who.signed_in),
         "asks": bool(asked and asked.who.public is not None),
     }
-    return _environment().get_template(template).render(**around, **told).encode()
+    return (
+        environment("testlytics.service.pages")
+        .get_template(template)
+        .render(**around, **told)
+        .encode()
+    )
 
 
 def _fields(page: Page, asked: Asked, offered: Offered) -> list[Field]:
@@ -183,19 +185,3 @@ def _reset(asked: Asked) -> str:
     given = any(asked.links.texts(name) for name in ("branch", "variant", "since", "last", "owner"))
     nothing = dict.fromkeys(("branch", "variant", "since", "last", "owner", "page"))
     return asked.links.here(**nothing) if given else ""
-
-
-@cache
-def _environment() -> Environment:
-    loaders = [PackageLoader("testlytics.service.pages"), PackageLoader("testlytics.report.html")]
-    return Environment(
-        loader=ChoiceLoader(loaders),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        # Whatever is printed shows what is in it: no sign of it turns around or hides others.
-        finalize=lambda value: (
-            visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
-        ),
-    )
