@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import duckdb
 
 _MEMORY = "1GB"
+_CACHE = "64MB"
+_TRIM_S = 5.0
 _CLOSING_S = 10.0
 _STOPPING_S = 0.05
 
@@ -37,6 +39,7 @@ class Shared:
         self._reading: set[duckdb.DuckDBPyConnection] = set()
         self._changed = threading.Condition()
         self._is_closing = False
+        self._trimmed_at = time.monotonic()
 
     def take_in(self, entries: Sequence[Path], answers: dict[Path, spool.Answer]) -> None:
         """Take uploads of the spool in; see `spool.take`. By one thread only.
@@ -51,6 +54,23 @@ class Shared:
                 hint="It is opened anew. Put a copy in its place while nobody uses it.",
             )
         spool.take(self._connection, self.path, entries, answers)
+        if time.monotonic() - self._trimmed_at >= _TRIM_S:
+            self._trim()
+
+    def _trim(self) -> None:
+        """Give back the blocks that DuckDB keeps, all but `_CACHE`, unless somebody reads.
+
+        It keeps what it ever read or wrote, up to its bound: memory would grow with the file.
+        """
+        import duckdb
+
+        with self._changed:  # nobody may begin to read while the bound is low
+            if self._reading:
+                return
+            self._trimmed_at = time.monotonic()
+            with contextlib.suppress(duckdb.Error):  # what is in use cannot be given back
+                self._connection.execute(f"set memory_limit = '{_CACHE}'").fetchall()
+            self._connection.execute(f"set memory_limit = '{_MEMORY}'").fetchall()
 
     def is_sound(self) -> bool:
         """Tell whether it can still be used; after a disk was full it must be opened anew."""

@@ -96,3 +96,30 @@ def test_another_path_to_the_same_store_is_the_same(tmp_path: Path) -> None:
     with shared.sharing(tmp_path / "h.duckdb", wait_s=0, read_s=60):
         assert runs(tmp_path / "link" / "h.duckdb") == 0
     assert shared.shared(tmp_path / "h.duckdb") is None
+
+
+def cached(held: shared.Shared) -> int:
+    """Return the bytes of the file's blocks that DuckDB keeps."""
+    rows = held._connection.execute(
+        "select memory_usage_bytes from duckdb_memory() where tag = 'BASE_TABLE'"
+    ).fetchall()
+    return int(rows[0][0])
+
+
+def test_what_was_read_is_given_back_but_not_while_somebody_reads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared, "_CACHE", "12MB")
+    monkeypatch.setattr(shared, "_TRIM_S", 0.0)
+    path = tmp_path / "h.duckdb"
+    with shared.sharing(path, wait_s=0, read_s=60) as held:
+        with held.beside() as reading:
+            reading.execute("create table wide as select random() as x from range(2500000)")
+            reading.execute("checkpoint").fetchall()
+            reading.execute("select sum(x) from wide").fetchall()
+            held.take_in([], {})
+            assert cached(held) > 12e6
+        held.take_in([], {})
+        assert cached(held) < 12e6
+        (limit,) = held._connection.execute("select current_setting('memory_limit')").fetchall()[0]
+        assert limit == "953.6 MiB"  # those who read may take as much as before
