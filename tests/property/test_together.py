@@ -21,7 +21,7 @@ from testlytics_collector.records import (
     Outcome,
     Upload,
 )
-from testlytics_collector.store import baselines, spool, stage, together
+from testlytics_collector.store import baselines, derived, spool, stage, together
 from testlytics_collector.store.connection import connect
 from testlytics_collector.store.store import open_store
 
@@ -133,12 +133,20 @@ def taken(store: Path, drawn: list[Any], size: int) -> list[list[tuple[object, .
 
 
 @settings(max_examples=15, deadline=None)
-@given(UPLOADS, st.sampled_from([2, 7, 64]), st.sampled_from([12, stage.PORTION]))
-def test_together_is_as_one_by_one(drawn: list[Any], size: int, portion: int) -> None:
+@given(
+    UPLOADS,
+    st.sampled_from([2, 7, 64]),
+    st.sampled_from([12, stage.PORTION]),
+    st.sampled_from([0, derived.FOLD_ATTEMPTS]),
+)
+def test_together_is_as_one_by_one(
+    drawn: list[Any], size: int, portion: int, attempts: int
+) -> None:
     with (
         tempfile.TemporaryDirectory() as folder,
         patch.object(stage, "PORTION", portion),
         patch.object(baselines, "BASELINE_EVERY", 3),
+        patch.object(derived, "FOLD_ATTEMPTS", attempts),
     ):
         together_ = taken(Path(folder) / "a.duckdb", drawn, size)
         assert together_ == taken(Path(folder) / "b.duckdb", drawn, 1)

@@ -19,6 +19,11 @@ FOLD_AFTER = 16
 """How many runs wait before they are counted into the totals; every so many uploads it is looked
 whether they do. What waits is read from the facts."""
 
+FOLD_MANY = 256
+FOLD_ATTEMPTS = 64_000
+"""Of those that are taken in together more wait: so many, or fewer with so many attempts. To count
+sixteen runs writes as many rows anew as to count a hundred."""
+
 _AT_ONCE = 300_000
 
 TABLES = (
@@ -332,16 +337,18 @@ def _has_shrunk(change: Change, uploads: list[int], times: list[tuple[int, int, 
     )
 
 
-def fold(rows: Rows, *, least: int = 1, most: int = _AT_ONCE) -> None:
+def fold(rows: Rows, *, least: int = 1, attempts: int = 0, most: int = _AT_ONCE) -> None:
     """Count the runs that wait into the totals, where at least so many of them do.
 
     Args:
         rows: Runs a statement.
         least: Nothing is done where fewer wait.
+        attempts: Nor where they hold fewer than these, unless `FOLD_MANY` wait.
         most: How many attempts are counted at once, which bounds the memory it takes.
     """
     waiting = rows(_WAITING)
-    if len(waiting) < least:
+    held = sum(size for *_, size in waiting)
+    if len(waiting) < least or (held < attempts and len(waiting) < FOLD_MANY):
         return
     for part in portions(waiting, most):
         rows(_COUNT, [[key for _, _, keys, _ in part for key in keys], 1])

@@ -267,9 +267,9 @@ class _Taking:
             self._rows(_ADD_UPLOADS)
             if "stage" in tables:
                 self._add_attempts()
-        # As often as one by one, but once: what is folded says the same, whenever it is.
-        if self._last // derived.FOLD_AFTER > (self._first - 1) // derived.FOLD_AFTER:
-            derived.fold(self._rows, least=derived.FOLD_AFTER)
+        every = derived.FOLD_AFTER
+        if self._last // every > (self._first - 1) // every:
+            derived.fold(self._rows, least=every, attempts=derived.FOLD_ATTEMPTS)
         self._refresh(before)
 
     def _add_attempts(self) -> None:
