@@ -209,26 +209,31 @@ def ingest(
     return results
 
 
+def known(store: Store, digest: str, stated: Stated) -> tuple[Status, str] | None:
+    """Tell what these bytes are answered with without being read, and of which run they are.
+
+    Args:
+        store: Open for reading or writing.
+        digest: BLAKE2b-256 of the decompressed bytes.
+        stated: What the caller says of them.
+
+    Returns:
+        None where they are new.
+    """
+    before = store.known(
+        digest, project=stated.project, run_id=stated.run_id, run_attempt=stated.run_attempt
+    )
+    if before is None:
+        return None
+    return Status.PRUNED if before.is_pruned else Status.ALREADY_STORED, before.run_id
+
+
 def _one(path: str, store: Store, stated: Stated, limits: Limits) -> FileResult:
     form: str | None = None
     try:
         with opened(path, limits) as (stream, digest, form, read):
-            known = store.stored_run(
-                digest,
-                project=stated.project,
-                run_id=stated.run_id,
-                run_attempt=stated.run_attempt,
-            )
-            gone = store.pruned_run(
-                digest,
-                project=stated.project,
-                run_id=stated.run_id,
-                run_attempt=stated.run_attempt,
-            )
-            if known is not None:
-                return FileResult(path, form, Status.ALREADY_STORED, known)
-            if gone:
-                return FileResult(path, form, Status.PRUNED, gone)
+            if (before := known(store, digest, stated)) is not None:
+                return FileResult(path, form, *before)
             with store.intake(stated.project) as intake:
                 reading = read(stream, intake, Origin(digest, path), limits)
                 intake.measure(reading.measurements)

@@ -127,7 +127,8 @@ def hand_in(
         if _is_archive(body):
             return _hand_in_archive(store, body, name, stated, bounds, place)
         with intake.opened(str(body), limits) as (stream, digest, form, read):
-            known = _known(store, digest, stated)
+            with open_store(store) as opened:
+                known = intake.known(opened, digest, stated)
             if known is not None:
                 return FileResult(name, form, *known)
             with spool.spooling(store, stated.project) as spooled:
@@ -211,21 +212,6 @@ def _unpacked(store: Path, body: Path, bounds: Bounds) -> Iterator[Path]:
 
 def _read(read: Read, stream: BinaryIO, sink: Sink, origin: Origin, limits: Limits) -> Reading:
     return read(stream, sink, origin, limits)
-
-
-def _known(store: Path, digest: str, stated: Stated) -> tuple[Status, str] | None:
-    """Tell whether these bytes are stored, before they are read as what they are."""
-    with open_store(store) as opened:
-        asked = {
-            "project": stated.project,
-            "run_id": stated.run_id,
-            "run_attempt": stated.run_attempt,
-        }
-        run = opened.stored_run(digest, **asked)  # type: ignore[arg-type]
-        if run is not None:
-            return Status.ALREADY_STORED, run
-        run = opened.pruned_run(digest, **asked)  # type: ignore[arg-type]
-        return None if run is None else (Status.PRUNED, run)
 
 
 def answered(result: FileResult, answers: Sequence[spool.Answer]) -> FileResult:

@@ -39,20 +39,6 @@ create table raw.pruned (
 """
 
 
-def pruned_run(
-    rows: Rows, digest: str, *, project: str | None, run_id: str | None, run_attempt: int | None
-) -> str | None:
-    """Return the pruned run that these bytes were of, or None; see `reader.stored_run`."""
-    found = rows(
-        """select run_id from raw.pruned
-           where digest = $1 and project = coalesce($2, project)
-             and run_id = coalesce($3, run_id) and run_attempt = coalesce($4, run_attempt)
-           limit 1""",
-        [digest, project, run_id, run_attempt],
-    )
-    return str(found[0][0]) if found else None
-
-
 def is_pruned(rows: Rows, upload: Upload) -> bool:
     """Tell whether an upload, or a shorter copy of it, was pruned."""
     return bool(

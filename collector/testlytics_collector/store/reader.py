@@ -55,34 +55,6 @@ class Suite(NamedTuple):
     started_us: int | None
 
 
-def stored_run(
-    connection: duckdb.DuckDBPyConnection,
-    digest: str,
-    *,
-    project: str | None,
-    run_id: str | None,
-    run_attempt: int | None,
-) -> str | None:
-    """Return the run id under which these bytes are stored already, or None.
-
-    Args:
-        connection: A connection to the store.
-        digest: BLAKE2b-256 of the decompressed bytes.
-        project: What the caller states; None matches any.
-        run_id: What the caller states; None matches any.
-        run_attempt: What the caller states; None matches any.
-    """
-    rows = connection.execute(
-        """select r.run_id from raw.uploads u join raw.runs r using (run_key)
-           where u.digest = $1 and r.project = coalesce($2, r.project)
-             and r.run_id = coalesce($3, r.run_id)
-             and u.run_attempt = coalesce($4, u.run_attempt)
-           order by u.upload_key limit 1""",
-        [digest, project, run_id, run_attempt],
-    ).fetchall()
-    return str(rows[0][0]) if rows else None
-
-
 _WINDOW = """
 create or replace temp table windowed as
 select {columns} from runs

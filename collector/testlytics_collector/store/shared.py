@@ -7,6 +7,7 @@ and sees the store as it was when it began.
 from __future__ import annotations
 
 import contextlib
+import math
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -29,6 +30,14 @@ _STOPPING_S = 0.05
 _held: dict[Path, Shared] = {}
 
 
+class _Reading:
+    """A question that is being asked; not longer than until `end`, as `time.monotonic` tells it."""
+
+    def __init__(self, cursor: duckdb.DuckDBPyConnection, end: float) -> None:
+        self.cursor, self.end = cursor, end
+        self.is_late = False
+
+
 class Shared:
     """A store that this process holds open for writing; made by `sharing`."""
 
@@ -36,9 +45,11 @@ class Shared:
         self.path = path
         self._connection, self._read_s = connection, read_s
         self._file = _file_at(path)
-        self._reading: set[duckdb.DuckDBPyConnection] = set()
+        self._reading: set[_Reading] = set()
         self._changed = threading.Condition()
         self._is_closing = False
+        self._is_asked, self._is_closed = threading.Event(), threading.Event()
+        threading.Thread(target=self._watch, name="reader-watch", daemon=True).start()
         self._trimmed_at = time.monotonic()
 
     def take_in(self, entries: Sequence[Path], answers: dict[Path, spool.Answer]) -> None:
@@ -91,23 +102,13 @@ class Shared:
         Raises:
             StoreError: The block took longer than a reader may, or the store is being closed.
         """
-        cursor = self._enter()
-        is_done, is_late = threading.Event(), threading.Event()
-
-        def watch() -> None:
-            if not is_done.wait(self._read_s):
-                is_late.set()
-                # Again and again: between two statements there is nothing to stop.
-                while not is_done.wait(_STOPPING_S):
-                    _interrupt(cursor)
-
-        threading.Thread(target=watch, name="reader-watch", daemon=True).start()
+        reading = self._enter(self._read_s)
         try:
             with translated(self.path):
-                cursor.execute("begin").fetchall()
-            yield cursor
+                reading.cursor.execute("begin").fetchall()
+            yield reading.cursor
         except StoreError as error:
-            if not is_late.is_set():
+            if not reading.is_late:
                 raise
             raise StoreError(
                 f"The question took longer than {self._read_s:g} s.",
@@ -115,8 +116,26 @@ class Shared:
                 hint="Ask for fewer runs.",
             ) from error
         finally:
-            is_done.set()
-            self._leave(cursor)
+            self._leave(reading)
+
+    def _watch(self) -> None:
+        """Stop those who read for too long, until the store is closed."""
+        while not self._is_closed.is_set():
+            # Woken by the first who asks, not by each: a thread that wakes up costs others a turn.
+            self._is_asked.wait()
+            with self._changed:
+                if not self._reading:
+                    self._is_asked.clear()
+                    continue
+                now = time.monotonic()
+                late = [one for one in self._reading if one.end <= now]
+                for one in late:
+                    one.is_late = True
+                    _interrupt(one.cursor)
+                # Again and again: between two statements there is nothing to stop.
+                pause = _STOPPING_S if late else min(one.end for one in self._reading) - now
+            # Whoever begins to read meanwhile may read for longer than this.
+            self._is_closed.wait(min(pause, self._read_s))
 
     @contextlib.contextmanager
     def beside(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -125,14 +144,14 @@ class Shared:
         Raises:
             StoreError: The store is being closed, or was while the block ran.
         """
-        cursor = self._enter()
+        reading = self._enter(math.inf)
         try:
             with translated(self.path):
-                yield cursor
+                yield reading.cursor
         finally:
-            self._leave(cursor)
+            self._leave(reading)
 
-    def _enter(self) -> duckdb.DuckDBPyConnection:
+    def _enter(self, seconds: float) -> _Reading:
         with self._changed:
             if self._is_closing:
                 raise StoreError(
@@ -141,15 +160,16 @@ class Shared:
                     hint="Try again in a moment.",
                 )
             with translated(self.path):
-                cursor = self._connection.cursor()
-            self._reading.add(cursor)
-        return cursor
+                reading = _Reading(self._connection.cursor(), time.monotonic() + seconds)
+            self._reading.add(reading)
+            self._is_asked.set()
+        return reading
 
-    def _leave(self, cursor: duckdb.DuckDBPyConnection) -> None:
+    def _leave(self, reading: _Reading) -> None:
         with self._changed:
-            self._reading.discard(cursor)
+            self._reading.discard(reading)
             self._changed.notify_all()
-        cursor.close()
+        reading.cursor.close()
 
     def close(self) -> None:
         """Let nobody in any more, stop those who read, and wait until they have gone."""
@@ -157,9 +177,11 @@ class Shared:
             self._is_closing = True
             end = time.monotonic() + _CLOSING_S
             while self._reading and time.monotonic() < end:
-                for cursor in self._reading:
-                    _interrupt(cursor)
+                for one in self._reading:
+                    _interrupt(one.cursor)
                 self._changed.wait(_STOPPING_S)
+        self._is_closed.set()
+        self._is_asked.set()
 
 
 def _file_at(path: Path) -> tuple[int, int] | None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from testlytics_collector.records import Attempt, Upload
 from testlytics_collector.store import (
     archive,
+    digests,
     facts,
     gated_runs,
     pruned,
@@ -74,25 +75,12 @@ class Store:
         with translated(self.path):
             return intake.keep(upload, digest=digest, form=form, now_us=now_us, content=content)
 
-    def stored_run(
+    def known(
         self, digest: str, *, project: str | None, run_id: str | None, run_attempt: int | None
-    ) -> str | None:
-        """Return the run under which these bytes are stored already, or None."""
+    ) -> digests.Known | None:
+        """Return the run that the same bytes were of, None where they are new; see `digests`."""
         with translated(self.path):
-            return reader.stored_run(
-                self._connection,
-                digest,
-                project=project,
-                run_id=run_id,
-                run_attempt=run_attempt,
-            )
-
-    def pruned_run(
-        self, digest: str, *, project: str | None, run_id: str | None, run_attempt: int | None
-    ) -> str | None:
-        """Return the pruned run that these bytes were of, or None."""
-        with translated(self.path):
-            return pruned.pruned_run(
+            return digests.known(
                 self._rows, digest, project=project, run_id=run_id, run_attempt=run_attempt
             )
 

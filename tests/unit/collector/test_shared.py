@@ -50,7 +50,7 @@ def test_a_reader_sees_the_store_as_it_was_when_it_began(tmp_path: Path) -> None
 
 def test_a_question_that_takes_too_long_is_stopped(tmp_path: Path) -> None:
     path = tmp_path / "h.duckdb"
-    with shared.sharing(path, wait_s=0, read_s=0.05) as held:
+    with shared.sharing(path, wait_s=0, read_s=0.05) as held, held.beside():
         with pytest.raises(StoreError) as caught, open_store(path) as opened:
             # Never ends by itself within the time of a test.
             from testlytics_collector.store.connection import translated
