@@ -49,6 +49,22 @@ def push(
             show_default=False,
         ),
     ] = None,
+    id_token: Annotated[
+        bool,
+        typer.Option(
+            "--id-token",
+            help="Where no token is given: show what GitHub Actions signs for this job.",
+        ),
+    ] = False,
+    audience: Annotated[
+        str | None,
+        typer.Option(
+            envvar="TESTLYTICS_AUDIENCE",
+            metavar="TEXT",
+            help="Whom the job's ID token is for. [default: the address of --url]",
+            show_default=False,
+        ),
+    ] = None,
     project: ProjectOption = None,
     branch: BranchOption = None,
     variant: VariantOption = None,
@@ -91,7 +107,7 @@ def push(
     code is 0; the next push brings them. The same file twice changes nothing. What the service
     refuses is an error at once.
     """
-    from testlytics.push import address
+    from testlytics.push import address, identity
     from testlytics.push.delivery import Push
     from testlytics_collector.ingest import Stated, find
 
@@ -103,7 +119,9 @@ def push(
             hint="TESTLYTICS_URL is the same; testlytics ingest keeps results here.",
         )
     token = address.read_token(token_file) if token_file else os.environ.get("TESTLYTICS_TOKEN")
-    service = address.service(url, token or None, plain_http=plain_http)
+    asks = id_token and not token
+    service = address.service(url, token or None, plain_http=plain_http, is_shown=asks)
+    who = identity.of_job(os.environ, audience or service.address) if asks else None
     stated = Stated(
         project=project,
         run_id=run_id,
@@ -117,7 +135,7 @@ def push(
     found = find(paths or own_run_files())
     lost = missing(found)
     with progress(len(found.paths), "push") as step:
-        one = Push(service, outbox or _own_outbox(), within_s=within)
+        one = Push(service, outbox or _own_outbox(), within_s=within, identity=who)
         pushed = one.bring(found.paths, stated, on_file=lambda _: step())
     say_empty(found)
     results = [*lost, *pushed.files]

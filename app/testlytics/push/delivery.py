@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
@@ -14,6 +15,7 @@ from testlytics.push import waits
 from testlytics.push.address import Service
 from testlytics.push.circuit import Circuit, Way
 from testlytics.push.description import Describer
+from testlytics.push.identity import Identity
 from testlytics.push.outbox import Entry, Outbox, elsewhere
 from testlytics.push.reading import Later, Refused, Taken, understand
 from testlytics.push.waits import World
@@ -53,6 +55,7 @@ class Push:
         service: Where to.
         base: The folder with an outbox for each service.
         within_s: How long files are sent, in seconds; what is left then waits for the next call.
+        identity: Gives the token that is shown; None where the service's own is.
         world: Clocks and chance.
 
     Raises:
@@ -60,7 +63,13 @@ class Push:
     """
 
     def __init__(
-        self, service: Service, base: Path, *, within_s: float, world: World | None = None
+        self,
+        service: Service,
+        base: Path,
+        *,
+        within_s: float,
+        identity: Identity | None = None,
+        world: World | None = None,
     ) -> None:
         self._service, self._base, self._world = service, base, world or World()
         self._outbox = Outbox(base / service.folder)
@@ -69,6 +78,7 @@ class Push:
         self._circuit = Circuit(self._outbox.folder)
         self._end = self._world.steady() + within_s
         self._halt: Refused | None = None
+        self._identity, self._is_nobody = identity, False
         self._is_misused = False
         self._late = ""
         self._describer = Describer(self._world.wall())
@@ -139,7 +149,9 @@ class Push:
 
     def _deliver(self, entry: Entry) -> Taken | Refused | Later:
         """Send an entry until there is an answer that counts, or it must wait."""
-        way = Way.SHUT if self._is_over() else self._circuit.admit(self._world.wall())
+        # Who has no token does not ask, and that says nothing of how the service is.
+        is_shut = self._is_over() or self._is_shut() or not self._has_token()
+        way = Way.SHUT if is_shut else self._circuit.admit(self._world.wall())
         outcome: Taken | Refused | Later = Later("")
         if way is Way.SHUT:
             entry.leave()
@@ -151,7 +163,8 @@ class Push:
             pause_s = waits.backoff_s(tried, self._world.draw)
             pause_s = max(pause_s, outcome.asked_s)
             left = self._end - self._world.steady()
-            if way is Way.PROBE or tried == waits.TRIES or pause_s >= left:
+            is_last = tried == waits.TRIES or pause_s >= left or self._is_nobody
+            if way is Way.PROBE or is_last:
                 self._circuit.failed(self._world.wall(), outcome.asked_s)
                 self._late = outcome.why
                 entry.leave()
@@ -169,6 +182,8 @@ class Push:
     def _try(self, entry: Entry) -> Taken | Refused | Later:
         from testlytics.push.sending import UnreachableError, post
 
+        if not self._has_token():
+            return Later(self._late)
         seconds = min(max(self._end - self._world.steady(), _LEAST_S), _TRY_S)
         path = f"{PATH}?{urlencode(entry.query)}" if entry.query else PATH
         try:
@@ -180,8 +195,25 @@ class Push:
     def _is_over(self) -> bool:
         return self._world.steady() >= self._end
 
+    def _has_token(self) -> bool:
+        """Take a token that is fresh where the job has to get one; False where none is to be had.
+
+        That is tried once in a call: all other files wait as well.
+        """
+        if self._identity is None or self._is_nobody:
+            return not self._is_nobody
+        from testlytics.push.sending import UnreachableError
+
+        try:
+            token = self._identity.token(self._world)
+        except UnreachableError as error:
+            self._is_nobody, self._late = True, error.message
+            return False
+        self._service = replace(self._service, token=token)
+        return True
+
     def _is_shut(self) -> bool:
-        return self._circuit.shut_until(self._world.wall()) > 0
+        return self._is_nobody or self._circuit.shut_until(self._world.wall()) > 0
 
     def _notes(self, waiting: int, dropped: int) -> list[str]:
         notes = []

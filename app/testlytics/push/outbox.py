@@ -18,9 +18,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-from testlytics.push.locked import sync, take
+from testlytics.push.locked import take
 from testlytics_collector.errors import Error, InputError
 from testlytics_collector.ingest import STDIN
+from testlytics_collector.store.spool import sync
 
 _SUFFIX = ".push"
 _CHUNK = 1 << 20

@@ -1,4 +1,4 @@
-"""One request to the service and its answer, each bounded in time, with the standard library.
+"""One request and its answer, each bounded in time, with the standard library.
 
 No redirect is followed: it may lead to a host that must not see the token. Certificates are checked
 as the system does it.
@@ -84,15 +84,36 @@ def post(
     Raises:
         UnreachableError: There is no answer. The body may have been taken all the same.
     """
+    headers = {"Content-Type": "application/octet-stream", "Content-Encoding": "gzip"}
+    headers["Content-Length"] = str(size)
+    return _exchange(service, "POST", path, headers, parts, seconds)
+
+
+def get(service: Service, path: str, *, seconds: float) -> Answer:
+    """Ask for JSON at a path; the arguments are those of `post`.
+
+    Raises:
+        UnreachableError: There is no answer.
+    """
+    return _exchange(service, "GET", path, {"Accept": "application/json"}, (), seconds)
+
+
+def _exchange(
+    service: Service,
+    method: str,
+    path: str,
+    own: dict[str, str],
+    parts: Iterable[bytes],
+    seconds: float,
+) -> Answer:
     end = time.monotonic() + seconds
     try:
         connection, prefix, headers = _connection(service, min(CONNECT_S, seconds))
         with contextlib.closing(connection):
             connection.connect()
             sock = connection.sock
-            connection.putrequest("POST", prefix + service.path + path, skip_accept_encoding=True)
-            headers |= {"Content-Type": "application/octet-stream", "Content-Encoding": "gzip"}
-            headers |= {"Content-Length": str(size), "Connection": "close"}
+            connection.putrequest(method, prefix + service.path + path, skip_accept_encoding=True)
+            headers |= own | {"Connection": "close"}
             headers |= {"User-Agent": f"testlytics/{testlytics.__version__}"}
             if service.token is not None:
                 headers["Authorization"] = f"Bearer {service.token}"

@@ -135,7 +135,7 @@ class Spooled(spool_file.Writer):
             entry.with_suffix(".waiting").touch()
         self._part.rename(entry)
         if lasting:
-            _sync(entry.parent)
+            sync(entry.parent)
         return Ticket(entry)
 
 
@@ -300,10 +300,10 @@ def _sweep(database: Path) -> None:
                         path.unlink()
 
 
-def _sync(folder: Path) -> None:
-    """Make a renamed file outlive a power cut, where the system can."""
+def sync(path: Path) -> None:
+    """Make a file, or a renamed one in its folder, outlive a power cut, where the system can."""
     with contextlib.suppress(OSError):
-        handle = os.open(folder, os.O_RDONLY)
+        handle = os.open(path, os.O_RDONLY)
         try:
             os.fsync(handle)
         finally:

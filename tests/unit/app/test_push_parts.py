@@ -63,7 +63,7 @@ def test_a_token_goes_over_plain_http_to_this_machine_only() -> None:
     assert service("http://t.example.com", "tly_x", plain_http=True).token == "tly_x"
 
 
-@pytest.mark.parametrize("token", ["", "a b", "a\r\nX: y", "ä", "x" * 2_001])
+@pytest.mark.parametrize("token", ["", "a b", "a\r\nX: y", "ä", "x" * 16_385])
 def test_a_token_that_no_header_can_hold_is_refused_and_not_shown(token: str) -> None:
     with pytest.raises(ConfigError) as caught:
         service("https://t.example.com", token)
