@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from testlytics_collector.records import Attempt, Failure, Outcome, Upload
+from testlytics_collector.records import Attempt, Failure, Measurement, Outcome, Upload
 from testlytics_collector.store.store import open_store
 
 HOUR_US = 3_600_000_000
@@ -63,6 +63,7 @@ class History:
         run_id: str | None = None,
         complete: bool = True,
         number: int | None = None,
+        measured: Sequence[Measurement] = (),
     ) -> str:
         """Store a run; give its id. Its number says when it was; the next one where None."""
         number = self._number if number is None else number
@@ -83,5 +84,7 @@ class History:
         with self._store.intake() as intake:
             intake.begin("p")
             intake.write(attempts)
+            if measured:
+                intake.measure(measured)
             self._store.keep(intake, upload, digest=upload.upload_id, form="junit", now_us=1)
         return run_id

@@ -17,7 +17,7 @@ from testlytics import __version__
 from testlytics.gate import exchange, github, markdown, render
 from testlytics.gate.findings import GateResult
 from testlytics.gate.judge import gate
-from testlytics_collector.records import Attempt, Failure, Outcome
+from testlytics_collector.records import Attempt, Failure, Good, Measurement, Outcome
 from tests.gating import History, failing, passing
 
 GOLDEN = Path(__file__).parents[1] / "data" / "gate"
@@ -43,11 +43,15 @@ def answer(folder: Path) -> GateResult:
         us = (150_000 + 1_000 * TESTS.index(name)) * dice.lognormvariate(0, 0.03) * factor
         return Attempt(name, 1, Outcome.PASSED, int(us))
 
+    def covered(percent: float) -> Measurement:
+        return Measurement("total", "line-coverage", "percent", percent, Good.HIGHER)
+
     with History(store) as history:
         for number in range(30):
             bad = {flaky: f"timeout after {number} s"} if number % 7 == 3 else {}
             bad |= {broken: "assert total == 3"} if number > 26 else {}
-            history.run([*failing(bad), *(times(name) for name in TESTS if name not in bad)])
+            passed = [times(name) for name in TESTS if name not in bad]
+            history.run([*failing(bad), *passed], measured=[covered(90 + number % 3 / 10)])
         for _ in range(3):
             retried = [
                 Attempt(TESTS[6], 1, Outcome.FAILED, 9, failure=Failure("E", "late", None, None)),
@@ -66,6 +70,7 @@ def answer(folder: Path) -> GateResult:
                 ],
                 branch="topic",
                 pull_request="12",
+                measured=[covered(80.25)],
             )
     return gate(store)
 
@@ -83,7 +88,7 @@ def test_what_is_written_is_what_was_looked_at(name: str, result: GateResult) ->
 def test_all_is_found_in_it(result: GateResult) -> None:
     assert {one.kind for one in result.findings} == {
         "new-failure", "flaky-new-failure", "slower", "new-flake", "broken-before", "removed",
-        "newly-skipped",
+        "newly-skipped", "measurement",
     }  # fmt: skip
 
 

@@ -51,6 +51,7 @@ results = st.builds(
     findings=st.lists(findings, max_size=4),
     causes=st.lists(causes, max_size=2),
     notes=st.lists(texts, max_size=2),
+    measurements=counts,
 )
 RESULT = GateResult(
     "p", "r", None, None, "7", True, "main", 9, None, None, 0, [LegResult("", 1, 1, 0, 0, 0, 9, 0)],

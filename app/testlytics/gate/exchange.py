@@ -80,6 +80,12 @@ def as_sarif(result: GateResult) -> str:
     return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
+def _fingerprint(one: Finding) -> str:
+    """Tell findings apart from run to run; a benchmark may be worse in several metrics."""
+    metric = one.details.get("metric")
+    return f"{one.kind}/{one.variant}/{one.test_id}" + (f"/{metric}" if metric else "")
+
+
 def _result(one: Finding) -> dict[str, Any]:
     name = visible(one.test_id or "the run")
     told: dict[str, Any] = {
@@ -87,7 +93,7 @@ def _result(one: Finding) -> dict[str, Any]:
         "ruleIndex": list(KINDS).index(one.kind),
         "level": "error" if one.level == BLOCK else "warning",
         "message": {"text": f"{name}: {visible(one.reason)}"},
-        "partialFingerprints": {"testlytics/v1": f"{one.kind}/{one.variant}/{one.test_id}"},
+        "partialFingerprints": {"testlytics/v1": _fingerprint(one)},
     }
     path, line = located(one)
     if path:

@@ -29,6 +29,7 @@ KINDS: Mapping[str, tuple[str, str, str]] = MappingProxyType(
         "quarantined": (WARN, "quarantined", "A test fails that is in quarantine."),
         "removed": (WARN, "removed", "A test is gone that the baseline has."),
         "newly-skipped": (WARN, "newly skipped", "A test is skipped that ran in the baseline."),
+        "measurement": (WARN, "worse", "A measurement got worse than its spread explains."),
     }
 )
 """By name: whether it blocks by default, what it is called, and what it means."""
@@ -88,7 +89,7 @@ class Finding(NamedTuple):
     Attributes:
         kind: A key of `KINDS`.
         level: block or warn.
-        test_id: The test; None where it is about the whole run.
+        test_id: The test, or what was measured; None where it is about the whole run.
         variant: The variant in canonical form; empty where nothing is known.
         reason: Why, in one line, with the numbers behind it.
         message: What the failure says, one line; None where there is none.
@@ -173,6 +174,7 @@ class GateResult:
         causes: Failures by cause, the commonest first.
         notes: What a reader should know of the judgement itself.
         said_before: What a gate said of the run last; None where it never blocked.
+        measurements: Series of measurements that were judged.
     """
 
     project: str
@@ -191,6 +193,7 @@ class GateResult:
     causes: list[Cause] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     said_before: str | None = None
+    measurements: int = 0
 
     @property
     def blocking(self) -> list[Finding]:
@@ -199,10 +202,14 @@ class GateResult:
 
     @property
     def verdict(self) -> str:
-        """`blocked`, `passed`, or `not judged` where no variant has history enough."""
+        """`blocked`, `passed`, or `not judged` where no variant has history enough.
+
+        A run without tests is judged by its measurements.
+        """
         if self.blocking:
             return "blocked"
-        return "not judged" if all(leg.needed_runs for leg in self.legs) else "passed"
+        judged = any(not leg.needed_runs for leg in self.legs)
+        return "passed" if judged or (not self.legs and self.measurements) else "not judged"
 
 
 def to_run_again(result: GateResult) -> list[str]:

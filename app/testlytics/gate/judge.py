@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from testlytics.gate import failures as failing
+from testlytics.gate import measurements as measuring
 from testlytics.gate.baseline import RUNS, Baseline, find_baseline
 from testlytics.gate.findings import (
     IGNORE,
@@ -29,6 +30,7 @@ from testlytics_collector.store.store import open_store
 if TYPE_CHECKING:
     from testlytics_analytics.status import Judged
     from testlytics_collector.store.gating import FailedNow, GateReader, Gone, Leg
+    from testlytics_collector.store.measured import Measured
     from testlytics_collector.store.store import Store
     from testlytics_collector.store.windowed import Failing, RunRow, WindowReader
 
@@ -138,12 +140,14 @@ def _judge(opened: Store, base: Baseline, policy: Policy, excused: Excused) -> G
         known = failing.fingerprints_of(one for one in texts if one.step < seen.start)
         found = _of_failures(now, pasts, known, excused)
         notes = [*base.notes, *_notes(seen)]
-        gone, partial = _of_gone(reader, legs, seen)
+        measured = asked.measurements()
+        gone, partial = _of_gone(reader, legs, seen) if legs or not measured else ([], [])
         causes = failing.causes(now, texts, runs)
         slower, legs, waiting = _of_durations(asked, reader, legs, seen)
     if seen.is_unusual and causes and causes[0].failures >= _MASS * len(now):
         found = [_systemic(now, legs, causes), *_apart(found, causes[0])]
-    told = _leveled([*found, *gone, *slower], legs, policy)
+    worse = _of_measurements(measured, seen, whole=not partial)
+    told = _leveled([*found, *gone, *slower, *worse.findings], legs, policy)
     return GateResult(
         project=base.run.project,
         run_id=base.run.run_id,
@@ -159,8 +163,9 @@ def _judge(opened: Store, base: Baseline, policy: Policy, excused: Excused) -> G
         legs=legs,
         findings=in_order(told),
         causes=causes,
-        notes=[*notes, *partial, *waiting],
+        notes=[*notes, *partial, *waiting, *worse.notes],
         said_before=base.run.gate,
+        measurements=worse.judged,
     )
 
 
@@ -288,6 +293,12 @@ def _of_durations(
     told = durations.slower(asked, reader, seen.start, {leg.variant: leg.tests for leg in legs})
     timed = [leg._replace(run_factor=told.factors.get(leg.variant)) for leg in legs]
     return told.findings, timed, told.notes
+
+
+def _of_measurements(values: Sequence[Measured], seen: _Seen, *, whole: bool) -> measuring.Worse:
+    newest = len(seen.runs) - 1
+    whole = whole and seen.base.run.complete
+    return measuring.worse(values, newest, seen.start, seen.void, whole=whole)
 
 
 def _gone(one: Gone) -> Finding:

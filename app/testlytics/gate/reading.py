@@ -75,6 +75,7 @@ class _Answer(_Schema, frozen=True):
     findings: list[_Finding]
     causes: list[_Cause]
     notes: list[str]
+    measurements: int = 0
 
 
 def read_result(data: bytes) -> GateResult:
@@ -131,6 +132,7 @@ def _result(answer: _Answer) -> GateResult:
         findings=[Finding(**msgspec.structs.asdict(one)) for one in answer.findings],
         causes=[Cause(**msgspec.structs.asdict(one)) for one in answer.causes],
         notes=answer.notes,
+        measurements=answer.measurements,
     )
 
 

@@ -45,6 +45,7 @@ def as_json(result: GateResult) -> str:
         "findings": [{**one._asdict(), "details": dict(one.details)} for one in result.findings],
         "causes": [one._asdict() for one in result.causes],
         "notes": result.notes,
+        "measurements": result.measurements,
     }
     return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
@@ -84,6 +85,8 @@ def context_lines(result: GateResult) -> list[str]:
                 f"  Not judged: {count(leg.needed_runs, 'more run')} in the baseline needed"
                 f", there are {leg.baseline_runs}."
             )
+    if result.measurements:
+        lines.append(f"{count(result.measurements, 'measurement')} judged")
     return lines
 
 

@@ -68,7 +68,7 @@ def measured_section(asked: WindowReader, name: str) -> Section:
         without one; `judgement`: worse, better, steady, null with too few values; and since when,
         `since_run_id` and `since_commit`, with its `score`, null where nothing changed.
     """
-    metrics = _metrics(name)
+    metrics = metrics_of(name)
     groups: dict[_Group, dict[str, dict[int, float]]] = defaultdict(lambda: defaultdict(dict))
     for one in asked.measurements():
         if one.metric in metrics:
@@ -90,7 +90,7 @@ def measured_section(asked: WindowReader, name: str) -> Section:
     )
 
 
-def _metrics(name: str) -> Mapping[str, Metric]:
+def metrics_of(name: str) -> dict[str, Metric]:
     """Return how each metric of a list is judged. Of a benchmark's times only the median is."""
     from testlytics_analytics.durations import metrics
 
@@ -181,8 +181,8 @@ def _row(
 def _columns(rows: list[Row]) -> tuple[Column, ...]:
     named = label_column(rows, "name")
     return (
-        Column("newest", lambda r: _amount(r["value"], r["unit"]), right=True),
-        Column("baseline", lambda r: _amount(r["baseline"], r["unit"]), right=True),
+        Column("newest", lambda r: amount(r["value"], r["unit"]), right=True),
+        Column("baseline", lambda r: amount(r["baseline"], r["unit"]), right=True),
         Column("change", _change, right=True),
         Column("runs", lambda r: str(r["runs"]), right=True),
         Column("judgement", _judgement),
@@ -199,17 +199,21 @@ def _judgement(row: Row) -> str:
 
 
 def _change(row: Row) -> str:
-    if row["change"] is None:
-        return _DASH
-    if row["unit"] == "percent":
-        return f"{row['change']:+.1f} points"
-    if row["unit"] == "ratio":
-        return f"{100 * row['change']:+.1f} points"
-    ratio = row["change_ratio"]
-    return _DASH if ratio is None else f"{100 * (ratio - 1):+.1f} %"
+    return (
+        _DASH if row["change"] is None else change_text(row["baseline"], row["value"], row["unit"])
+    )
 
 
-def _amount(value: float | None, unit: str) -> str:
+def change_text(before: float, after: float, unit: str) -> str:
+    """Write a change for people: in points of what is a share, else as a share of the baseline."""
+    if unit in {"percent", "ratio"}:
+        points = (after - before) * (100 if unit == "ratio" else 1)
+        return f"{points:+.1f} points"
+    return f"{100 * (after / before - 1):+.1f} %" if before else _DASH
+
+
+def amount(value: float | None, unit: str) -> str:
+    """Write a value for people, `-` where there is none."""
     if value is None:
         return _DASH
     if unit == "s":

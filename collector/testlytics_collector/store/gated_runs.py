@@ -19,11 +19,13 @@ create table raw.gates (
 _COLUMNS = """w.project, w.run_id, w.position, w."commit", w.branch, w.pull_request, w.complete,
        coalesce(c.order_us, epoch_us(w.started_at)), w.gate"""
 
-# A run of measurements alone says nothing of tests, and not that they are gone.
-_OF_TESTS = """(w.attempts > 0 or (w.project, w.run_id) not in (
+_MEASURED = """(w.project, w.run_id) in (
     select (r.project, r.run_id) from raw.runs r join raw.uploads u using (run_key)
     where u.upload_key in (select upload_key from raw.measurements)
-))"""
+)"""
+
+# A run of measurements alone says nothing of tests, and not that they are gone.
+_OF_TESTS = f"(w.attempts > 0 or not {_MEASURED})"
 
 _NEWEST = f"""
 select {_COLUMNS}
@@ -34,9 +36,8 @@ where (w.project, w.run_id) in (
     from raw.uploads u
     join raw.runs r using (run_key)
     where r.project = coalesce($1, r.project) and r.run_id = coalesce($2, r.run_id)
-      and ($2 is not null or u.attempts > 0
-           or u.upload_key not in (select upload_key from raw.measurements))
-    order by u.upload_key desc
+    order by u.attempts > 0 or u.upload_key not in (select upload_key from raw.measurements) desc,
+             u.upload_key desc
     limit 1
 )
 """  # noqa: S608 - constants
@@ -53,7 +54,7 @@ _EARLIER = f"""
 select {_COLUMNS}
 from runs w
 left join raw.commits c on c.commit_id = w."commit"
-where w.project = $1 and w.position < $2 and w.pull_request is null and {{of_tests}}
+where w.project = $1 and w.position < $2 and w.pull_request is null and {{of_its_kind}}
   and ($3 is null or w.branch = $3)
   and coalesce(c.order_us, epoch_us(w.started_at)) <= coalesce($4, 9223372036854775807)
 order by w.position desc
@@ -98,13 +99,25 @@ class GatedRun(NamedTuple):
     gate: str | None
 
 
-def _of_tests(rows: Rows) -> str:
-    """Return the condition for runs of tests; without measurements it costs nothing."""
-    return _OF_TESTS if rows("select 1 from raw.measurements limit 1") else "true"
+def _of_its_kind(rows: Rows, run: GatedRun) -> str:
+    """Return the condition for runs of tests, or for those that measured where the run only did.
+
+    Without measurements it costs nothing.
+    """
+    if not rows("select 1 from raw.measurements limit 1"):
+        return "true"
+    is_measured = rows(
+        f"select 1 from runs w where w.project = $1 and w.run_id = $2 and not {_OF_TESTS}",  # noqa: S608 - a constant
+        [run.project, run.run_id],
+    )
+    return _MEASURED if is_measured else _OF_TESTS
 
 
 def run_to_judge(rows: Rows, project: str | None, run_id: str | None) -> GatedRun | None:
-    """Return a run: the one whose upload came last, of all that fit; None where none does."""
+    """Return a run: the one whose upload came last, of all that fit; None where none does.
+
+    One of measurements alone only where none has tests, or it is named.
+    """
     found = rows(_NEWEST, [project, run_id])
     return GatedRun(*found[0]) if found else None
 
@@ -127,7 +140,7 @@ def earlier_runs(
         limit: At most so many.
     """
     values = [run.project, run.position, branch, until_us, limit]
-    found = rows(_EARLIER.format(of_tests=_of_tests(rows)), values)
+    found = rows(_EARLIER.format(of_its_kind=_of_its_kind(rows, run)), values)
     return [GatedRun(*row) for row in reversed(found)]
 
 
