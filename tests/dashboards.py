@@ -113,7 +113,7 @@ def paths(project: str) -> list[str]:
 
 LISTS = (
     *("project", "flaky", "broken", "regressions", "slowest", "failures", "runs", "tests"),
-    "wall",
+    *("measurements", "wall"),
 )
 
 

@@ -65,6 +65,16 @@ def test_a_token_is_shown_once_and_kept_as_a_hash(tmp_path: Path) -> None:
     assert json.loads(file.read_text())["tokens"][0]["sha256"] not in json.dumps(told)
 
 
+def test_tokens_are_listed_for_people_too(tmp_path: Path) -> None:
+    store = tmp_path / "h.duckdb"
+    make(store, "ci", "--project", "p")
+    make(store, "whole", "--all-projects")
+    done = command("serve", "token", "list", "--store", store, cwd=tmp_path)
+    assert (done.code, done.err) == (0, "")
+    _, *rows = [line.split()[:2] for line in done.out.splitlines() if line.split()[1:]]
+    assert [row for row in rows if row[0] in {"ci", "whole"}] == [["ci", "p"], ["whole", "all"]]
+
+
 @pytest.mark.parametrize(
     ("options", "code", "slug"),
     [

@@ -153,7 +153,10 @@ def list_tokens(store: StoreOption = None, format_: FormatOption = Format.TABLE)
         | {"created": one.created}
         for one in found
     ]
-    columns = tuple(Column(name, itemgetter(name)) for name in names)
+    whole = Column("project", lambda row: row["project"] or "all")
+    columns = tuple(
+        whole if name == "project" else Column(name, itemgetter(name)) for name in names
+    )
     show(Section("tokens", "Tokens", rows, columns, "No tokens."), format_)
 
 

@@ -275,6 +275,14 @@ ENDPOINTS = (
     _question("regressions", "Tests that got slower.", _report("regressions"), *_WINDOW, _LIMIT),
     _question("slowest", "Tests that take longest.", _report("slowest"), *_WINDOW, _SPEED, _LIMIT),
     _question(
+        "benchmarks",
+        "Benchmarks and load tests, what got worse first.",
+        _report("benchmarks"),
+        *_WINDOW,
+        _LIMIT,
+    ),
+    _question("coverage", "Coverage, what got worse first.", _report("coverage"), *_WINDOW, _LIMIT),
+    _question(
         "gate",
         "Say whether a run broke or slowed something; the verdict is in the answer.",
         _gate,

@@ -236,7 +236,7 @@ def _causes(asked: WindowReader, runs: Sequence[RunRow], chosen: Chosen) -> list
                 Cause(
                     project,
                     cluster.text,
-                    _example(members[-1]),
+                    example(members[-1]),
                     members[-1].place,
                     sum(one.failures for one in members),
                     len({one.key for one in members}),
@@ -249,7 +249,8 @@ def _causes(asked: WindowReader, runs: Sequence[RunRow], chosen: Chosen) -> list
     return made
 
 
-def _example(one: Said) -> str | None:
+def example(one: Said) -> str | None:
+    """Return the first line of what a failure said, with its type; None where it said nothing."""
     lines = (one.message or "").strip().splitlines()
     kind = (one.type or "").rpartition(".")[2]
     told = lines[0][:300] if lines else ""

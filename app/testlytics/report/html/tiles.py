@@ -19,14 +19,14 @@ class Tile(NamedTuple):
         value: The number.
         note: What is to be known of it; may be empty.
         kind: bad, warn or good; empty where it is neither.
-        section: Where more of it stands.
+        href: Where more of it stands; empty for nowhere.
     """
 
     label: str
     value: str
-    note: str
-    kind: str
-    section: str
+    note: str = ""
+    kind: str = ""
+    href: str = ""
 
 
 def tiles(found: Gathered) -> list[Tile]:
@@ -40,24 +40,24 @@ def tiles(found: Gathered) -> list[Tile]:
             f"{summary['tests']:,}",
             f"{summary['stable']:,} stable, {summary['unknown']:,} unknown",
             "",
-            "suite",
+            "#suite",
         ),
         Tile(
             "Broken",
             f"{summary['broken']:,}",
             f"{undecided} more failed last" if undecided else "",
             "bad" if summary["broken"] else "good",
-            "broken",
+            "#broken",
         ),
         Tile(
             "Flaky",
             f"{summary['flaky']:,}",
             f"{percent(summary['flaky'] / summary['tests'])} of tests" if summary["tests"] else "",
             "warn" if summary["flaky"] else "good",
-            "flaky",
+            "#flaky",
         ),
         Tile(
-            "Slower", f"{slower:,}", "than their baseline", "warn" if slower else "good", "slower"
+            "Slower", f"{slower:,}", "than their baseline", "warn" if slower else "good", "#slower"
         ),
         _retries(found),
         _suite(found),
@@ -70,11 +70,11 @@ def _retries(found: Gathered) -> Tile:
 
     told, most = found.retries, TrendOptions().retries
     if told is None or told.after is None:
-        return Tile("Retried", "-", "not known", "", "impact")
+        return Tile("Retried", "-", "not known", "", "#impact")
     note = f"of tests, {_rate(told.before)} before"
     if told.is_finding:
         note += f"; more than {percent(most)} is much"
-    return Tile("Retried", _rate(told.after), note, "bad" if told.is_finding else "good", "impact")
+    return Tile("Retried", _rate(told.after), note, "bad" if told.is_finding else "good", "#impact")
 
 
 def _rate(rate: float | None) -> str:
@@ -87,13 +87,13 @@ def _suite(found: Gathered) -> Tile:
     before, after = (sum(row[key] for row in whole) for key in ("before_s", "after_s"))
     if not whole:
         newest = sum(one.rows[-1]["measured_s"] for one in found.curves)
-        return Tile("Suite time", seconds(newest) if newest else "-", "", "", "suite")
+        return Tile("Suite time", seconds(newest) if newest else "-", "", "", "#suite")
     change = (after - before) / before if before else 0
     sign = "+" if change > 0 else "-"
     kind = "warn" if change > 0.05 else "good" if change < -0.05 else ""
     suites = f" in {count(len(whole), 'suite')}" if len(whole) > 1 else ""
     note = f"{sign}{abs(change) * 100:.0f} % over the window{suites}"
-    return Tile("Suite time", minutes(after), note, kind, "suite")
+    return Tile("Suite time", minutes(after), note, kind, "#suite")
 
 
 def _lost(found: Gathered) -> Tile:
@@ -104,5 +104,5 @@ def _lost(found: Gathered) -> Tile:
         minutes(losses.lost_s),
         f"{percent(share)} of {minutes(losses.taken_s)} in {count(losses.jobs, 'job')}",
         "bad" if (share or 0) > 0.1 else "warn" if losses.lost_s else "good",
-        "impact",
+        "#impact",
     )

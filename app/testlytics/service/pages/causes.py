@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from testlytics.report.html.gather import example
 from testlytics.report.sections import Column, Row, Section, commit, count
 from testlytics.service.pages import judging
 from testlytics.service.pages.asking import Asked, Block, Part, Shown
@@ -107,7 +108,7 @@ def _row(found: _Found, one: Cluster[int]) -> Row:
     return {
         "cluster": one.fingerprints[0],
         "cause": one.text,
-        "example": _example(members[-1]),
+        "example": example(members[-1]) or "",
         "place": members[-1].place,
         "failures": sum(some.failures for some in members),
         "tests": len({some.key for some in members}),
@@ -117,12 +118,6 @@ def _row(found: _Found, one: Cluster[int]) -> Row:
         "last_run": last.run_id,
         "last_at": last.started_at,
     }
-
-
-def _example(one: Said) -> str:
-    text = (one.message or "").strip().partition("\n")[0][:300]
-    kind = (one.type or "").rpartition(".")[2]
-    return text if kind in text else ": ".join(filter(None, [kind, text]))
 
 
 def _whole(one: Said) -> str:

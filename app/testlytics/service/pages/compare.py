@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from testlytics.report.html.tables import badge
+from testlytics.report.html.tiles import Tile
 from testlytics.report.sections import Column, Row, Section, commit, count, seconds
 from testlytics.service.pages.asking import DATA_ROWS, Asked, Block, Part, Shown
 from testlytics.service.pages.runs import case_link, facts_of
 from testlytics.service.pages.tables import link, table
-from testlytics.service.pages.tiles import Tile
 from testlytics_collector.errors import NotFoundError
 
 if TYPE_CHECKING:

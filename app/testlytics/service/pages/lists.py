@@ -140,6 +140,22 @@ def slowest(asked: Asked) -> Shown:
     return _shown("Slowest tests", section, [Part("choices", ("Order", orders)), part], note)
 
 
+def measurements(asked: Asked) -> Shown:
+    """List benchmarks and load tests, or coverage, what got worse first."""
+    from testlytics.report.measurements import measured_section
+
+    kind = asked.values["kind"]
+    with judging.window_of(asked) as window:
+        section = measured_section(window, kind)
+    kinds = [
+        (name, asked.links.here(kind=name, page=None), name == kind)
+        for name in ("benchmarks", "coverage")
+    ]
+    part = listed(asked, section, f"{section.title}, what got worse first")
+    note = " ".join([f"What else was measured, in {_runs(asked)}.", *section.notes])
+    return _shown("Measurements", section, [Part("choices", ("Kind", kinds)), part], note)
+
+
 def cases(asked: Asked) -> Shown:
     """List tests, or those whose id holds a text."""
     from testlytics import browse

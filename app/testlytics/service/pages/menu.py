@@ -27,6 +27,7 @@ _WHOLE = number(
     "last", "only so many of the newest runs; all where it is not given", least=1, most=200
 )
 _SPEED = text("sort", "order: total, median or p95", choices=("total", "median", "p95"))
+_KIND = text("kind", "what: benchmarks or coverage", choices=("benchmarks", "coverage"))
 _ORDER = text(
     "sort",
     "order: name, failures, duration or last",
@@ -76,6 +77,15 @@ PAGES = (
         (*_LISTED, _SPEED._replace(default="total")),
         in_menu=True,
         filters=_OWNED,
+    ),
+    Page(
+        "/measurements",
+        "Measured",
+        "Benchmarks, load tests and coverage.",
+        lists.measurements,
+        (*_LISTED, _KIND._replace(default="benchmarks")),
+        in_menu=True,
+        filters=_ALL,
     ),
     Page(
         "/failures",

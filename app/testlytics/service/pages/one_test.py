@@ -10,7 +10,7 @@ from markupsafe import Markup
 from testlytics.explain import lines
 from testlytics.report.html import svg
 from testlytics.report.html.tables import badge
-from testlytics.report.sections import Column, Row, Section, commit, count, seconds
+from testlytics.report.sections import Column, Row, Section, commit, count, failure, seconds
 from testlytics.service.pages import charts
 from testlytics.service.pages.asking import Asked, Block, Part, Shown
 from testlytics.service.pages.lists import outcome_legend
@@ -161,7 +161,7 @@ def _runs(asked: Asked, variant: Row) -> Part:
 
     def words(row: Row) -> str:
         told = said.get(row["run_id"])
-        return ": ".join(filter(None, [told["type"], told["message"]])) if told else ""
+        return failure(told["type"], told["message"]) if told else ""
 
     columns = (
         Column("verdict", lambda r: badge(r["verdict"] or "unknown")),

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from testlytics.report.html import svg
 from testlytics.report.html.tables import badge
+from testlytics.report.html.tiles import Tile
 from testlytics.report.sections import Column, Row, Section, commit, count, percent, seconds
 from testlytics.service.pages import judging
 from testlytics.service.pages.asking import Asked, Block, Part, Shown
 from testlytics.service.pages.project import health_rows
 from testlytics.service.pages.tables import listed
-from testlytics.service.pages.tiles import Tile
 
 if TYPE_CHECKING:
     from testlytics_collector.store.dashboard import Newest, Project

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from testlytics.report.html.tiles import Tile
 from testlytics.report.sections import Row, commit, count, percent, seconds, summarise
 from testlytics.service.pages import charts, judging
 from testlytics.service.pages.asking import Asked, Block, Part, Shown
 from testlytics.service.pages.runs import run_rows, runs_part
-from testlytics.service.pages.tiles import Tile
 
 if TYPE_CHECKING:
     from testlytics_collector.store.dashboard import PageReader

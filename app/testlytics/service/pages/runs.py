@@ -10,7 +10,16 @@ from markupsafe import Markup
 
 from testlytics.report.html.tables import badge
 from testlytics.report.render import visible
-from testlytics.report.sections import Column, Row, Section, commit, count, name_column, seconds
+from testlytics.report.sections import (
+    Column,
+    Row,
+    Section,
+    commit,
+    count,
+    failure,
+    name_column,
+    seconds,
+)
 from testlytics.service.pages import judging
 from testlytics.service.pages.asking import DATA_ROWS, Asked, Block, Part, Shown
 from testlytics.service.pages.tables import Href, link, listed, table
@@ -188,12 +197,9 @@ def _ci(facts: RunFacts) -> str:
 def _failures(asked: Asked, rows: list[Row], total: int) -> Part:
     variants = len({row["variant"] for row in rows}) > 1
 
-    def said(row: Row) -> str:
-        return ": ".join(filter(None, [row["type"], row["message"]])) or "-"
-
     columns = (
         Column("verdict", lambda r: badge(r["verdict"])),
-        Column("said", said),
+        Column("said", lambda r: failure(r["type"], r["message"]) or "-"),
         Column("at", lambda r: r["place"] or "-"),
         *([Column("variant", lambda r: r["variant"] or "-")] if variants else []),
         Column("test", lambda r: r["test_id"]),
