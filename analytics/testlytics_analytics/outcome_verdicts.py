@@ -16,6 +16,7 @@ from testlytics_analytics.evidence import (
     STRONG,
     Evidence,
     RunOrder,
+    Stretch,
     Tried,
     entropy,
     weigh,
@@ -129,7 +130,7 @@ class OutcomeJudge:
         self._order = order
         self._options = options or VerdictOptions()
         self._model = HiddenStates(self._options.priors)
-        self._calm: dict[int, Posterior | None] = {}
+        self._known: dict[int | tuple[Stretch, ...], Posterior | None] = {}
 
     def judge(self, tried: Tried) -> OutcomeVerdict:
         """Judge one test in one variant."""
@@ -162,12 +163,15 @@ class OutcomeJudge:
         )
 
     def _posterior(self, evidence: Evidence) -> Posterior | None:
-        """Ask the model; tests that never failed differ in the number of their runs only."""
-        if evidence.failures:
-            return self._model.judge(evidence.stretches)
-        if evidence.runs not in self._calm:
-            self._calm[evidence.runs] = self._model.judge(evidence.stretches)
-        return self._calm[evidence.runs]
+        """Ask the model once for all tests that are alike to it.
+
+        Those that failed once, or together with others, are so often. Tests that never failed
+        differ in the number of their runs only.
+        """
+        key = tuple(evidence.stretches) if evidence.failures else evidence.runs
+        if key not in self._known:
+            self._known[key] = self._model.judge(evidence.stretches)
+        return self._known[key]
 
     def _status(self, evidence: Evidence, told: Posterior | None) -> str:
         options = self._options
