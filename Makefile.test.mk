@@ -1,5 +1,7 @@
 # Our matrices are small: threads for them wait for each other longer than they work.
 export OPENBLAS_NUM_THREADS ?= 1
+# The tests start thousands of processes that load the same modules: compile them once.
+unexport PYTHONDONTWRITEBYTECODE
 
 # Every suite is recorded in this repository's own history, .testlytics/history.duckdb, and says at its
 # end what that shows. The exit code is that of the tests.
@@ -54,6 +56,13 @@ test-load: $(VENV)/ready ## Only the service under a little load
 test-performance: $(VENV)/ready ## Only budgets, and benchmarks judged by their own history
 	@$(SUITE) --benchmarks -- -q tests/performance
 	@$(if $(filter 0,$(RECORD)),,$(PY) -m scripts.benchmark_gate)
+
+# Not recorded: under coverage every test is slower. Left out is what measures time, and what takes
+# memory, files and disk away, which coverage needs as well.
+.PHONY: coverage
+coverage: $(VENV)/ready ## Branch coverage of each package by all tests: at least 90 % (slow; KEEP=1 judges the last run)
+	@$(PY) -m scripts.branch_coverage $(if $(KEEP),--keep) -- -q -n 2 --timeout 600 \
+	  $(foreach suite,performance chaos load,--ignore tests/$(suite))
 
 .PHONY: test-matrix
 test-matrix: $(VENV)/ready ## The plugin with every Python and pytest it works with (ONLY=current)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 DATA = Path(__file__).parents[2] / "data" / "plugin"
 
-_PRIVATE = ("PYTEST", "TESTLYTICS", "GITHUB_", "GITLAB_", "CI", "BUILD", "JENKINS", "TF_", "COV")
+_PRIVATE = ("PYTEST", "TESTLYTICS", "GITHUB_", "GITLAB_", "CI", "BUILD", "JENKINS", "TF_", "COV_")
 
 Record = dict[str, Any]
 
