@@ -29,7 +29,18 @@ class Scripted:
 
     port: int = 0
     connections: int = 0
-    asked: list[Asked] = field(default_factory=list)
+    told: list[Asked] = field(default_factory=list)
+    threads: list[threading.Thread] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def asked(self) -> list[Asked]:
+        """What was asked so far. An act ends a moment after the client has its answer."""
+        with self.lock:
+            begun = list(self.threads)
+        for thread in begun:
+            thread.join(2)
+        return list(self.told)
 
     @property
     def url(self) -> str:
@@ -145,18 +156,17 @@ def scripted(
     *script: Act, wrap: Callable[[socket.socket], socket.socket] | None = None
 ) -> Iterator[Scripted]:
     """Serve while the block runs; the last act of the script is for all further connections."""
-    seen, lock = Scripted(), threading.Lock()
+    seen = Scripted()
     listening = socket.create_server(("127.0.0.1", 0))
     seen.port = listening.getsockname()[1]
-    threads: list[threading.Thread] = []
     peers: list[socket.socket] = []
 
     def answer(peer: socket.socket, act: Act) -> None:
         with contextlib.suppress(OSError), wrap(peer) if wrap else peer as one:
             asked = act(one)
             if asked is not None:
-                with lock:
-                    seen.asked.append(asked)
+                with seen.lock:
+                    seen.told.append(asked)
 
     def accept() -> None:
         acts: Sequence[Act] = script
@@ -167,8 +177,9 @@ def scripted(
                 seen.connections += 1
                 peers.append(peer)
                 thread = threading.Thread(target=answer, args=(peer, act), daemon=True)
-                thread.start()
-                threads.append(thread)
+                with seen.lock:
+                    thread.start()
+                    seen.threads.append(thread)
 
     accepting = threading.Thread(target=accept, daemon=True)
     accepting.start()
@@ -182,5 +193,5 @@ def scripted(
         for peer in peers:
             with contextlib.suppress(OSError):
                 peer.shutdown(socket.SHUT_RDWR)
-        for thread in threads:
+        for thread in seen.threads:
             thread.join(10)
