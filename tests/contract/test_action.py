@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -14,6 +15,7 @@ from xml.sax.saxutils import quoteattr
 import pytest
 
 import testlytics
+from tests import forked
 from tests.command import command
 from tests.composite import Cache, Ran, Runner, load
 from tests.factories import attempt, end, header, lines
@@ -112,8 +114,8 @@ class Repository:
 def _install(folder: Path) -> None:
     """Put there what the install step would have: it leaves alone what is there already."""
     folder.mkdir(parents=True)
-    for name, start in (("testlytics", "-m testlytics"), ("python", "")):
-        script = f'#!/bin/sh\nexec "{sys.executable}" {start} "$@"\n'
+    for name, words in (("testlytics", forked.program()), ("python", [sys.executable])):
+        script = f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n'
         (folder / name).write_text(script, encoding="utf-8")
         (folder / name).chmod(0o755)
 

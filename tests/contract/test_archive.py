@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -38,23 +39,30 @@ def files(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*.parquet")}
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Path:
-    made = tmp_path / "h.duckdb"
-    extra = tmp_path / "extra.jsonl"
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("filled")
+    made = folder / "h.duckdb"
+    extra = folder / "extra.jsonl"
     ci = {"provider": "github", "run_attempt": 2, "shard": "1"}
     sharded = header(90, run_id="run-0", ci=ci, sources=header(0)["sources"])
     why = {"type": "E", "message": "boom", "text": "long\n" * 90, "place": "a.py:1"}
     said = {"properties": [["jira", "A-1"]], "tags": {"slow": ""}}
     extra.write_bytes(lines(sharded, attempt("c", "failed", failure=why, **said), end(1)))
-    nothing = tmp_path / "nothing.jsonl"
+    nothing = folder / "nothing.jsonl"
     nothing.write_bytes(lines(header(91, project="../ä b/c", run_id="..", variant={}), end(0)))
-    dead = tmp_path / "dead.jsonl"
+    dead = folder / "dead.jsonl"
     dead.write_bytes(lines(header(92), attempt("d")))
-    given = [*history(tmp_path, TESTS), extra, nothing, dead]
+    given = [*history(folder, TESTS), extra, nothing, dead]
     results = api.ingest([str(path) for path in given], made)
     assert {result.status for result in results} == {"stored"}
     return made
+
+
+@pytest.fixture
+def store(filled: Path, tmp_path: Path) -> Path:
+    """A copy of one's own: some tests write."""
+    return Path(shutil.copy(filled, tmp_path))
 
 
 def test_a_store_made_from_its_archive_is_equal(store: Path, tmp_path: Path) -> None:

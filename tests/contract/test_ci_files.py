@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -15,6 +16,7 @@ import pytest
 import testlytics
 from testlytics.cli.init import Provider
 from testlytics.starting import PROVIDERS
+from tests import forked
 from tests.command import command
 from tests.composite import load
 from tests.factories import attempt, run_file
@@ -165,7 +167,7 @@ def test_the_script_runs_and_tells(provider: str, script: str, tmp_path: Path) -
         "python": "exit 0",
         "buildkite-agent": 'echo "$@" > annotated; cat >> annotated',
         "pytest": "mkdir -p .testlytics; cp ../run.jsonl .testlytics/; exit $(cat ../pytest-exit)",
-        "testlytics": f'exec "{sys.executable}" -m testlytics "$@"',
+        "testlytics": f'exec {shlex.join(forked.program())} "$@"',
     }
     for name, text in fakes.items():
         (bin_ / name).write_text(f"#!/bin/sh\n{text}\n", encoding="utf-8")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 from pathlib import Path
 from random import Random
 
@@ -21,12 +22,20 @@ STORE = Path(".testlytics") / "history.duckdb"
 HOSTILE = "t[\x1b[31m\u202e|=x]"
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Path:
-    (tmp_path / "pyproject.toml").touch()
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("filled")
+    (folder / "pyproject.toml").touch()
     tests = {"a.py::test_flaky": "PLPPFPPPPPPP", "a.py::test_good": "P" * 12, "b.py::x": "F" * 12}
-    history(tmp_path, tests)
-    assert command("ingest", ".", cwd=tmp_path).code == 0
+    history(folder, tests)
+    assert command("ingest", ".", cwd=folder).code == 0
+    return folder
+
+
+@pytest.fixture
+def project(filled: Path, tmp_path: Path) -> Path:
+    """A copy of one's own: most tests write."""
+    shutil.copytree(filled, tmp_path, dirs_exist_ok=True)
     return tmp_path
 
 

@@ -71,8 +71,10 @@ def coverage(lines: Mapping[str, Sequence[int]]) -> list[dict[str, object]]:
     ]
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Is only read."""
+    folder = tmp_path_factory.mktemp("store")
     times = {
         "slower": noisy(2e-6, 2.6e-6, 0.03, "a"),
         "faster": noisy(5e-3, 4e-3, 0.03, "b"),
@@ -82,8 +84,8 @@ def store(tmp_path: Path) -> Path:
     }
     lost = [800 + run % 3 - (60 if run >= CHANGED else 0) for run in range(RUNS)]
     kept = [900 + run % 2 for run in range(RUNS)]
-    taken_in(tmp_path, benchmarks(times), "bench")
-    return taken_in(tmp_path, coverage({"lost.py": lost, "kept.py": kept}), "coverage")
+    taken_in(folder, benchmarks(times), "bench")
+    return taken_in(folder, coverage({"lost.py": lost, "kept.py": kept}), "coverage")
 
 
 def listed(store: Path, *options: str) -> dict[str, dict[str, dict[str, object]]]:

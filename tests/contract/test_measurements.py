@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,17 +35,23 @@ def everything(store: Path) -> list[tuple[object, ...]]:
     return rows(store, "from measurements order by all")
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two runs of tests, the second with measurements, and a run of measurements alone."""
-    made = tmp_path / "h.duckdb"
-    paths = history(tmp_path, {"a.py::test_a": "PP"})
+    folder = tmp_path_factory.mktemp("filled")
+    paths = history(folder, {"a.py::test_a": "PP"})
     samples = [DATA / name for name in SAMPLES]
     both = ("--store", "h.duckdb")
-    assert command("ingest", *paths, *both, cwd=tmp_path).code == 0
-    assert command("ingest", *samples, "--run-id", "run-1", *both, cwd=tmp_path).code == 0
-    assert command("ingest", DATA / "locust.json", *both, cwd=tmp_path).code == 0
-    return made
+    assert command("ingest", *paths, *both, cwd=folder).code == 0
+    assert command("ingest", *samples, "--run-id", "run-1", *both, cwd=folder).code == 0
+    assert command("ingest", DATA / "locust.json", *both, cwd=folder).code == 0
+    return folder / "h.duckdb"
+
+
+@pytest.fixture
+def store(filled: Path, tmp_path: Path) -> Path:
+    """A copy of one's own: some tests write."""
+    return Path(shutil.copy(filled, tmp_path))
 
 
 def test_files_are_named_counted_and_stored_once(tmp_path: Path) -> None:
