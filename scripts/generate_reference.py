@@ -22,11 +22,13 @@ from testlytics.gate.findings import Policy
 from testlytics.service import openapi
 from testlytics_analytics.confirmation import ErrorRates
 from testlytics_analytics.durations.fresh import FreshOptions
+from testlytics_analytics.durations.fresh_metrics import FreshMetricOptions
 from testlytics_analytics.durations.groups import OnsetOptions
 from testlytics_analytics.durations.metrics import MetricOptions
 from testlytics_analytics.durations.phases import PhaseOptions
 from testlytics_analytics.durations.run_factor import FactorOptions
 from testlytics_analytics.durations.segments import SegmentOptions
+from testlytics_analytics.durations.separation import OrderOptions
 from testlytics_analytics.durations.shift_scan import ScanOptions
 from testlytics_analytics.durations.slowdowns import SlowdownOptions
 from testlytics_analytics.durations.suite_null import NullOptions
@@ -60,10 +62,10 @@ CONSTANTS: dict[Path, tuple[Callable[..., object], ...]] = {
         ErrorRates,
     ),
     GROUPS: (OnsetOptions, ScopeOptions, PhaseOptions, SegmentOptions),
-    SLOWDOWNS: (SlowdownOptions, FactorOptions, ScanOptions, NullOptions),
+    SLOWDOWNS: (SlowdownOptions, FactorOptions, ScanOptions, OrderOptions, NullOptions),
     TRENDS: (TrendOptions, MetricOptions),
     IMPACT: (ImpactOptions,),
-    GATE: (ExcuseOptions, FreshOptions, Policy),
+    GATE: (ExcuseOptions, FreshOptions, FreshMetricOptions, Policy),
 }
 BEGIN = (
     "<!-- Constants, made by scripts/generate_reference.py; change the code, run make docs. -->\n"

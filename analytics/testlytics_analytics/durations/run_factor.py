@@ -17,12 +17,10 @@ import numpy as np
 from testlytics_analytics.durations.robust import (
     Matrix,
     column_medians,
+    parts,
     row_medians,
     row_spreads,
 )
-
-AT_ONCE = 1_024
-"""Rows worked on at once: what the processor's cache holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +86,15 @@ def steady(
     sensitivity = np.ones(len(durations), np.float32)
     if rows.sum() < options.tests:
         return Steadied(around, np.zeros(durations.shape[1], np.float32), sensitivity, 0)
-    first = _centred(column_medians(around[rows]))
-    around -= row_medians(around - first)
-    factor = _centred(column_medians(around[rows]))
-    for start in range(0, len(around), AT_ONCE):
-        part = slice(start, start + AT_ONCE)
+    first = _centred(column_medians(around, rows))
+    for part in parts(len(around)):
+        around[part] -= row_medians(around[part] - first)
+    factor = _centred(column_medians(around, rows))
+    residuals = around  # in place: memory that is asked for anew costs as much as the sums
+    for part in parts(len(around)):
         sensitivity[part] = _sensitivity(around[part], factor, options)
-    residuals = around - sensitivity[:, None] * factor
-    residuals -= row_medians(residuals)
+        residuals[part] -= sensitivity[part, None] * factor
+        residuals[part] -= row_medians(residuals[part])
     further = _take_further(residuals, rows, options)
     return Steadied(residuals, factor, sensitivity, further)
 
@@ -105,14 +104,6 @@ def _centred(factor: Matrix) -> Matrix:
     known = np.isfinite(factor)
     middle = np.median(factor[known]) if known.any() else np.float32(0)
     return np.where(known, factor - middle, np.float32(0))
-
-
-def _movements(values: Matrix) -> tuple[Matrix, Matrix]:
-    """Return differences of neighbouring runs (0 where one is missing), and where there are any."""
-    moved = np.diff(values, axis=1)
-    known = np.isfinite(moved)
-    moved[~known] = 0
-    return moved, known.astype(np.float32)
 
 
 def _sensitivity(around: Matrix, factor: Matrix, options: FactorOptions) -> Matrix:
@@ -126,23 +117,31 @@ def _sensitivity(around: Matrix, factor: Matrix, options: FactorOptions) -> Matr
     pairs = []
     for lag in options.lags:
         steps = factor[lag:] - factor[:-lag]
-        moved = around[:, lag:] - around[:, :-lag] - steps
+        moved = around[:, lag:] - around[:, :-lag]
+        moved -= steps
         if steps.size:
-            pairs.append((steps, moved, np.isfinite(moved)))
+            pairs.append((steps, moved, np.isfinite(moved).astype(np.float32)))
     if not pairs:
         return np.ones(len(around), np.float32)
     spread = row_spreads(pairs[0][1], least=options.tick)
     noise = spread[:, 0] ** 2
-    mass = noise + sum(known.astype(np.float32) @ (steps * steps) for steps, _, known in pairs)
-    for _, moved, known in pairs:
-        moved[~known] = 0
+    mass = noise + sum(known @ (steps * steps) for steps, _, known in pairs)
+    holed = [not known.all() for _, _, known in pairs]
+    for (_, moved, known), some in zip(pairs, holed, strict=True):
+        if some:
+            moved[known == 0] = 0
     beyond = np.zeros(len(around), np.float32)
     for round_ in range(options.rounds):
         along = -beyond * noise
-        for steps, moved, known in pairs:
-            left = moved - (beyond[:, None] * steps) * known
+        for (steps, moved, known), some in zip(pairs, holed, strict=True):
+            left = beyond[:, None] * steps
+            if some:
+                left *= known
+            np.subtract(moved, left, out=left)
             limit = options.clip * spread + (np.abs(steps) if round_ == 0 else 0)
-            along += np.clip(left, -limit, limit, out=left) @ steps
+            # Two bounds, one after the other, are half the work of numpy's clip.
+            np.minimum(left, limit, out=left)
+            along += np.maximum(left, -limit, out=left) @ steps
         beyond += along / mass
     return np.clip(1 + beyond, 0, options.sensitivity).astype(np.float32)
 
@@ -154,10 +153,7 @@ def _take_further(residuals: Matrix, rows: np.ndarray, options: FactorOptions) -
     if most < 1:
         return 0
     spread = row_spreads(residuals, least=options.tick)
-    scaled = residuals / spread
-    moved, _ = _movements(scaled)
-    bound = options.clip * np.sqrt(2)
-    np.clip(moved, -bound, bound, out=moved)
+    moved = _movements(residuals, spread, options)
     shares, directions = np.linalg.eigh(moved[rows].T @ moved[rows])
     shares, directions = shares[::-1], directions[:, ::-1]
     noise = options.beyond_noise * 2 * (1 + np.sqrt(runs / rows.sum())) ** 2
@@ -167,9 +163,21 @@ def _take_further(residuals: Matrix, rows: np.ndarray, options: FactorOptions) -
     if found:
         kept = shares[:found] / (shares[:found] + shares[found:].mean())
         loadings = moved @ directions[:, :found] * kept
-        residuals -= spread * (loadings @ _levels(scaled, loadings, rows, options).T)
+        levels = _levels(residuals / spread, loadings, rows, options)
+        residuals -= spread * (loadings @ levels.T)
         residuals -= row_medians(residuals)
     return found
+
+
+def _movements(residuals: Matrix, spread: Matrix, options: FactorOptions) -> Matrix:
+    """Return differences of neighbouring runs in standard deviations, 0 where one is missing."""
+    moved = np.empty((len(residuals), residuals.shape[1] - 1), residuals.dtype)
+    bound = np.float32(options.clip * np.sqrt(2))
+    for part in parts(len(residuals)):
+        own = np.diff(residuals[part] / spread[part], axis=1)
+        own[~np.isfinite(own)] = 0
+        np.clip(own, -bound, bound, out=moved[part])
+    return moved
 
 
 def _levels(scaled: Matrix, loadings: Matrix, rows: np.ndarray, options: FactorOptions) -> Matrix:

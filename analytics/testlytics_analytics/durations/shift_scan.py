@@ -8,7 +8,7 @@ less.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -18,12 +18,10 @@ from testlytics_analytics.durations.robust import (
     MAD_TO_SIGMA,
     Matrix,
     column_medians,
+    parts,
     row_medians,
     row_spreads,
 )
-
-AT_ONCE = 1_024
-"""Rows worked on at once: what the processor's cache holds."""
 
 LIKELY = 3.0
 """Least score for which the size of a shift is told."""
@@ -101,6 +99,8 @@ class Scan(NamedTuple):
         young: Which series have fewer values than `ScanOptions.young`.
         earlier_up: Scores of rises up to each earlier end, rows likewise …
         earlier_down: … and of falls.
+        memory: Correlation of each series' neighbouring values, from 0 to
+            `ScanOptions.most_memory`.
     """
 
     up: Shifts
@@ -108,6 +108,7 @@ class Scan(NamedTuple):
     young: np.ndarray
     earlier_up: list[Matrix]
     earlier_down: list[Matrix]
+    memory: Matrix
 
 
 def lasting(residuals: Matrix, options: ScanOptions | None = None) -> tuple[Shifts, Shifts]:
@@ -133,56 +134,61 @@ def scan(residuals: Matrix, options: ScanOptions | None = None, ends: Sequence[i
     """
     options = options or ScanOptions()
     known = np.isfinite(residuals)
-    count = known.sum(axis=1)
-    young = count < options.young
+    young = known.sum(axis=1) < options.young
     scores, weights = _scores(residuals, known, young, options)
     memory = _memory(scores, known, young, options)
-    up, down = [], []
-    earlier_up: list[list[Matrix]] = [[] for _ in ends]
-    earlier_down: list[list[Matrix]] = [[] for _ in ends]
-    for start in range(0, max(len(residuals), 1), AT_ONCE):
-        rows = slice(start, start + AT_ONCE)
-        view = _Rows(scores[rows], known[rows], young[rows], memory[rows])
+    up, down = (_none(len(residuals)) for _ in range(2))
+    earlier = [[np.empty(len(residuals), np.float32) for _ in ends] for _ in range(2)]
+    for rows in _alike(known, young):
+        view = _Rows(scores[rows], known[rows], bool(young[rows[0]]), memory[rows])
         statistic, fits = _statistic(view, weights, options)
-        up.append(_best(np.where(fits, statistic, -np.inf), residuals[rows], 1))
-        down.append(_best(np.where(fits, -statistic, -np.inf), residuals[rows], -1))
-        for end, rises, falls in zip(ends, earlier_up, earlier_down, strict=True):
-            before = _Rows(view.scores[:, :-end], view.known[:, :-end], view.young, view.memory)
+        _best(np.where(fits, statistic, -np.inf), residuals, rows, up)
+        _best(np.where(fits, -statistic, -np.inf), residuals, rows, down)
+        for end, rises, falls in zip(ends, *earlier, strict=True):
+            before = view._replace(scores=view.scores[:, :-end], known=view.known[:, :-end])
             statistic, fits = _statistic(before, weights[:-end], options)
-            rises.append(np.where(fits, statistic, -np.inf).max(axis=1))
-            falls.append(np.where(fits, -statistic, -np.inf).max(axis=1))
-    return Scan(
-        _joined(up),
-        _joined(down),
-        young,
-        [np.concatenate(one) for one in earlier_up],
-        [np.concatenate(one) for one in earlier_down],
+            rises[rows] = np.where(fits, statistic, -np.inf).max(axis=1)
+            falls[rows] = np.where(fits, -statistic, -np.inf).max(axis=1)
+    return Scan(up, down._replace(effect=-1 * down.effect), young, earlier[0], earlier[1], memory)
+
+
+def _none(tests: int) -> Shifts:
+    return Shifts(
+        np.empty(tests, np.float32),
+        np.zeros(tests, np.int64),
+        np.empty(tests, np.int64),
+        np.full(tests, np.nan, np.float32),
     )
+
+
+def _alike(known: np.ndarray, young: np.ndarray) -> Iterator[np.ndarray]:
+    """Return rows to be worked on at once: where none has a hole much is the same for all."""
+    holed = ~known.all(axis=1)
+    for kind in range(4):
+        rows = np.flatnonzero(holed + 2 * young == kind)
+        yield from (rows[part] for part in parts(len(rows)))
 
 
 class _Rows(NamedTuple):
     scores: Matrix
     known: np.ndarray
-    young: np.ndarray
+    young: bool
     memory: Matrix
 
 
-def _joined(parts: list[Shifts]) -> Shifts:
-    return Shifts(*(np.concatenate(part) for part in zip(*parts, strict=True)))
-
-
-def _best(statistic: Matrix, residuals: Matrix, sign: int) -> Shifts:
+def _best(statistic: Matrix, residuals: Matrix, rows: np.ndarray, told: Shifts) -> None:
+    """Put the most likely shift of some rows where those of all are told."""
     best = statistic.argmax(axis=1)
     score = np.take_along_axis(statistic, best[:, None], 1)[:, 0]
     there = np.isfinite(score)
-    start = np.where(there, residuals.shape[1] - 1 - best, -1)
-    length, effect = np.zeros(len(score), np.int64), np.full(len(score), np.nan, np.float32)
-    likely = np.flatnonzero(there & (score > LIKELY))
+    told.score[rows] = score
+    told.start[rows] = np.where(there, residuals.shape[1] - 1 - best, -1)
+    likely = rows[there & (score > LIKELY)]
     if len(likely):
-        recent = np.arange(residuals.shape[1]) >= start[likely, None]
-        length[likely] = (recent & np.isfinite(residuals[likely])).sum(axis=1)
-        effect[likely] = sign * _effects(residuals[likely], recent)
-    return Shifts(score, length, start, effect)
+        values = residuals[likely]
+        recent = np.arange(residuals.shape[1]) >= told.start[likely, None]
+        told.length[likely] = (recent & np.isfinite(values)).sum(axis=1)
+        told.effect[likely] = _effects(values, recent)
 
 
 def _scores(
@@ -199,11 +205,15 @@ def _scores(
         tests + options.steady_tests
     )
     weights = (1 / np.clip(scatter / np.median(scatter), 0.4, 4)).astype(np.float32)
-    scaled *= weights
     bound = np.where(young, options.young_clip, options.clip).astype(np.float32)[:, None]
-    scores = np.clip(scaled - row_medians(scaled), -bound, bound)
-    scores[~known] = 0
-    return scores, weights
+    for part in parts(len(scaled)):
+        own = scaled[part]
+        own *= weights
+        own -= row_medians(own)
+        np.minimum(own, bound[part], out=own)
+        np.maximum(own, -bound[part], out=own)
+        own[~known[part]] = 0
+    return scaled, weights
 
 
 def _young_spreads(
@@ -229,35 +239,42 @@ def _statistic(rows: _Rows, weights: Matrix, options: ScanOptions) -> tuple[Matr
     With weights c and scores z the recent mean is sum(c z) / sum(c²), as in a regression of the
     scores on c and on c where recent.
     """
-    scores, known = rows.scores, rows.known
-    count = known.sum(axis=1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        variance = (scores * scores).sum(1) / count - (scores.sum(1) / count) ** 2
-    variance = np.where(rows.young, np.float32(options.young_variance), variance)
-    weighted = np.where(known, weights, np.float32(0))[:, ::-1]
+    scores, freedom = rows.scores, rows.known.sum(axis=1)[:, None]
+    if rows.young:
+        variance = np.full((len(scores), 1), np.float32(options.young_variance), np.float64)
+    else:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            variance = (scores * scores).sum(1, keepdims=True) / freedom
+            variance -= (scores.sum(1, keepdims=True) / freedom) ** 2
+    # Without holes one row speaks for all.
+    known = rows.known[:, ::-1]
+    known = known[:1] if known.all() else known
+    recent = np.cumsum(known, axis=1, dtype=np.int16)
+    fits = known & (recent >= options.shortest) & (recent <= options.longest)
+    fits &= recent[:, -1:] - recent >= options.before
+    # What is longer than what is looked for is not worked out.
+    width = int(np.flatnonzero(fits.any(axis=0)).max(initial=0)) + 1
+    weighted = np.where(known, weights[::-1], np.float32(0))
     sums = np.cumsum(weighted * scores[:, ::-1], axis=1)
     mass = np.cumsum(weighted * weighted, axis=1)
-    recent = np.cumsum(known[:, ::-1], axis=1, dtype=np.int16)
-    fits = (
-        known[:, ::-1]
-        & (recent >= options.shortest)
-        & (recent <= options.longest)
-        & (recent[:, -1:] - recent >= options.before)
-    )
-    one, other = mass, mass[:, -1:] - mass
+    one, other = mass[:, :width], mass[:, -1:] - mass[:, :width]
+    late, early = sums[:, :width], sums[:, -1:] - sums[:, :width]
     with np.errstate(divide="ignore", invalid="ignore"):
-        apart = sums / one - (sums[:, -1:] - sums) / other
-        found = apart / np.sqrt((1 / one + 1 / other) * (variance[:, None] + np.float32(1e-9)))
-    # A t statistic as the deviate of a normal distribution (Wallace 1959): with few values the
-    # variance is as uncertain as the shift. That of a young series is without the shift, and rests
-    # on the suite as well.
-    square = found * found
-    share = np.minimum(square / count[:, None], MOST_EXPLAINED)
-    freedom = count[:, None] + np.where(rows.young, options.young_weight, 0)[:, None]
-    beyond = np.where(rows.young[:, None], np.log1p(square / freedom), -np.log1p(-share))
-    found = np.sign(found) * np.sqrt(freedom * beyond)
-    found *= _lowering(rows, recent, options)
-    return found.astype(np.float32, copy=False), fits
+        found = (late / one - early / other) / np.sqrt(
+            (1 / one + 1 / other) * (variance + np.float32(1e-9))
+        )
+        square = found * found
+        # A t statistic as the deviate of a normal distribution (Wallace 1959): with few values the
+        # variance is as uncertain as the shift. That of a young series is without the shift, and
+        # rests on the suite as well.
+        if rows.young:
+            freedom = freedom + options.young_weight
+            beyond = np.log1p(square / freedom)
+        else:
+            beyond = -np.log1p(-np.minimum(square / freedom, MOST_EXPLAINED))
+    found = np.copysign(np.sqrt(freedom * beyond), found)
+    found *= _lowering(rows, recent[:, :width], options)
+    return found.astype(np.float32, copy=False), fits[:, :width]
 
 
 def _memory(scores: Matrix, known: np.ndarray, young: np.ndarray, options: ScanOptions) -> Matrix:
@@ -282,24 +299,42 @@ def _squares(scores: Matrix, known: np.ndarray, lag: int) -> tuple[np.ndarray, n
     """Sum the squared differences of values so many runs apart, and count them."""
     if scores.shape[1] <= lag:
         return np.zeros(len(scores), np.float32), np.zeros(len(scores), np.int64)
-    both = known[:, lag:] & known[:, :-lag]
-    apart = np.where(both, scores[:, lag:] - scores[:, :-lag], np.float32(0))
-    return (apart * apart).sum(1), both.sum(1)
+    squares, pairs = np.empty(len(scores), scores.dtype), np.empty(len(scores), np.int64)
+    for part in parts(len(scores)):
+        both = known[part, lag:] & known[part, :-lag]
+        apart = scores[part, lag:] - scores[part, :-lag]
+        apart *= both
+        squares[part], pairs[part] = (apart * apart).sum(1), both.sum(1)
+    return squares, pairs
+
+
+def enlarged(memory: np.ndarray, count: np.ndarray) -> np.ndarray:
+    """Return by how much memory enlarges the variance of a sum of neighbouring values.
+
+    1 + 2 sum over lags l < count of (1 - l/count) memory^l.
+
+    Args:
+        memory: Correlation of neighbouring values, from 0 and below 1.
+        count: How many values are summed, from 1.
+    """
+    kept = 1 - memory
+    larger: np.ndarray = (1 + memory) / kept - 2 * memory * (1 - memory**count) / (count * kept**2)
+    return larger
 
 
 def _lowering(rows: _Rows, recent: np.ndarray, options: ScanOptions) -> Matrix:
     """Return by how much memory lowers the score of a sum of so many neighbours.
 
-    It enlarges the variance of the sum by 1 + 2 sum over lags l < k of (1 - l/k) memory^l; looked
-    up in steps of a hundredth of memory.
+    Looked up in steps of a hundredth of memory.
     """
     steps = np.linspace(0, options.most_memory, 91)[:, None]
     k = np.arange(options.longest + 2, dtype=np.float64).clip(1)
-    larger = (1 + steps) / (1 - steps) - 2 * steps * (1 - steps**k) / (k * (1 - steps) ** 2)
+    larger = enlarged(steps, k)
     table = np.stack([larger**-options.caution, larger**-options.young_caution])
     row = np.rint(rows.memory / options.most_memory * 90).astype(np.int64)
-    own = table.astype(np.float32)[rows.young.astype(np.int64), row]
-    return np.take_along_axis(own, recent.clip(max=options.longest + 1).astype(np.int64), 1)
+    own = table.astype(np.float32)[int(rows.young), row]
+    at = recent.clip(max=options.longest + 1).astype(np.int64)
+    return own[:, at[0]] if len(at) == 1 else np.take_along_axis(own, at, 1)
 
 
 def _effects(residuals: Matrix, recent: np.ndarray) -> Matrix:

@@ -10,8 +10,18 @@ import numpy as np
 
 from testlytics_analytics.durations.robust import Matrix, row_medians
 from testlytics_analytics.durations.run_factor import FactorOptions, steady
-from testlytics_analytics.durations.separation import separated
-from testlytics_analytics.durations.shift_scan import ScanOptions, Shifts, scan
+from testlytics_analytics.durations.separation import (
+    OrderOptions,
+    ordered,
+    separated,
+)
+from testlytics_analytics.durations.shift_scan import (
+    Scan,
+    ScanOptions,
+    Shifts,
+    enlarged,
+    scan,
+)
 from testlytics_analytics.durations.suite_null import (
     NullOptions,
     chance,
@@ -38,11 +48,12 @@ class SlowdownOptions:
             seconds, where there are enough of them: shorter ones are mostly ticks.
         factor: Constants of the run factor.
         scan: Constants of the scan.
+        order: Constants of what the order of values proves.
         null: Constants of what is left to chance.
     """
 
     runs: int = 150
-    threshold: float = 5.2
+    threshold: float = 5.5
     false_share: float = 0.1
     ratio: float = 1.05
     floor_s: float = 0.005
@@ -50,6 +61,7 @@ class SlowdownOptions:
     trusted_s: float = 0.1
     factor: FactorOptions = field(default_factory=FactorOptions)
     scan: ScanOptions = field(default_factory=ScanOptions)
+    order: OrderOptions = field(default_factory=OrderOptions)
     null: NullOptions = field(default_factory=NullOptions)
 
 
@@ -178,10 +190,6 @@ def scaled_shifts(residuals: Matrix, usual_s: Matrix, options: SlowdownOptions) 
     scanned = scan(residuals, options.scan, _earlier_ends(residuals, options))
     rises = [scanned.up.score, *scanned.earlier_up]
     falls = [scanned.down.score, *scanned.earlier_down]
-    proven = [
-        separated(residuals, shifts, sign, options.scan, options.null)
-        for shifts, sign in ((scanned.up, 1), (scanned.down, -1))
-    ]
     scales = np.ones(len(residuals), np.float32)
     of_kind = []
     for young in (False, True):
@@ -191,10 +199,28 @@ def scaled_shifts(residuals: Matrix, usual_s: Matrix, options: SlowdownOptions) 
         of_kind.append(suite_scale(*own, young, options.null))
         scales[kind] = of_kind[-1] * (options.null.young_ease if young else 1)
     up, down = (
-        one._replace(score=np.fmax(one.score / scales, order / max(of_kind)))
-        for one, order in zip((scanned.up, scanned.down), proven, strict=True)
+        one._replace(score=np.fmax(one.score / scales, order))
+        for one, order in zip(
+            (scanned.up, scanned.down),
+            _proven(scanned, residuals, of_kind, options),
+            strict=True,
+        )
     )
     return Scaled(up, down, *of_kind)
+
+
+def _proven(
+    found: Scan, residuals: Matrix, of_kind: list[float], options: SlowdownOptions
+) -> tuple[Matrix, Matrix]:
+    """Return what the order of values proves of rises and of falls, scaled."""
+    scores = []
+    for sign, shifts in ((1, found.up), (-1, found.down)):
+        few = separated(residuals, shifts, sign, options.scan, options.null)
+        many = ordered(residuals, shifts, sign, options.scan, options.null, options.order)
+        larger = enlarged(found.memory, shifts.length.clip(1))
+        many *= larger**-options.order.caution
+        scores.append(np.fmax(few / max(of_kind), many / of_kind[0]))
+    return scores[0], scores[1]
 
 
 def _earlier_ends(residuals: Matrix, options: SlowdownOptions) -> list[int]:

@@ -57,7 +57,7 @@ class NullOptions:
     levels: tuple[float, ...] = (0.97, 0.99, 0.995)
     usual: tuple[float, ...] = (3.053, 3.488, 3.713)
     young_usual: tuple[float, ...] = (1.89, 2.25, 2.46)
-    young_ease: float = 0.88
+    young_ease: float = 0.83
     shrink: int = 60
     most: float = 3.0
     enough: int = 2_048

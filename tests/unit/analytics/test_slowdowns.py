@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import comb
 
 import numpy as np
 import numpy.typing as npt
@@ -10,8 +11,8 @@ import pytest
 
 from testlytics_analytics.durations.robust import column_medians, row_medians, row_spreads
 from testlytics_analytics.durations.run_factor import steady
-from testlytics_analytics.durations.separation import separated
-from testlytics_analytics.durations.shift_scan import scan
+from testlytics_analytics.durations.separation import OrderOptions, ordered, separated
+from testlytics_analytics.durations.shift_scan import enlarged, scan
 from testlytics_analytics.durations.slowdowns import (
     Slowdown,
     SlowdownOptions,
@@ -190,9 +191,9 @@ def test_chances_fall_with_the_score() -> None:
 
 
 def test_what_stops_somebody_is_clearer_than_what_is_told_of() -> None:
-    values = suite(tests=200)
+    values = suite(tests=1_000)
     values[5, 80:] += 1
-    values[6, -5:] += np.float32(0.35)
+    values[6, -7:] += np.float32(0.15)
     told = slowdowns(values)
     assert [one.row for one in told.found] == [5, 6]
     assert [one.row for one in strict(told)] == [5]
@@ -351,3 +352,50 @@ def test_order_proves_nothing_where_values_are_mixed_or_many() -> None:
     rises = scan(values, options.scan).up
     scores = separated(values, rises, 1, options.scan, options.null)
     assert np.isfinite(scores).tolist() == [True, False, False]
+
+
+def test_order_of_many_values_is_as_rare_as_a_table_of_them() -> None:
+    options = SlowdownOptions()
+    rng = np.random.default_rng(7)
+    values = rng.normal(0, 0.01, (5, 60)).astype(np.float32)
+    values[:, 52:] += 1
+    values[1, 20] += 1
+    values[2, [53, 56]] -= 1
+    values[3, [53, 56, 58]] -= 1
+    values[4, :22] = np.nan
+    rises = scan(values, options.scan).up
+    scores = ordered(values, rises, 1, options.scan, options.null, options.order)
+    # 60 places of the middle, and a rise of 4 to 54 values.
+    ways = np.array([1, comb(9, 8)]) * 60 * 51 / comb(60, 8)
+    assert chance(scores[:2], options.null) == pytest.approx(ways, rel=0.01)
+    assert rises.length[2] == 8
+    assert scores[0] > scores[1] > scores[2] > 0
+    assert np.isneginf(scores[3:]).all(), "it comes and goes; it has few values"
+    falls = scan(-values, options.scan).down
+    mirrored = ordered(-values, falls, -1, options.scan, options.null, options.order)
+    assert mirrored.tolist() == scores.tolist()
+
+
+def test_order_counts_where_a_step_is_far_above_the_noise() -> None:
+    values = suite(3)
+    values[5, -7:] += 1
+    without = replace(SlowdownOptions(), order=OrderOptions(clear=99))
+    assert only(values).score > only(values, without).score
+    small = suite(3)
+    small[5, 60:] += np.float32(0.07)
+    assert only(small).score == only(small, without).score
+
+
+def test_memory_enlarges_the_variance_of_a_sum() -> None:
+    memory, count = 0.6, 7
+    apart = np.abs(np.subtract.outer(np.arange(count), np.arange(count)))
+    exact = (memory**apart).sum() / count
+    assert enlarged(np.array(memory), np.array(count)) == pytest.approx(exact)
+    assert enlarged(np.array(0.0), np.array(count)) == 1
+
+
+def test_a_series_that_repeats_itself_proves_less_by_its_order() -> None:
+    values = wandering(3)
+    doubtless = replace(SlowdownOptions(), order=OrderOptions(caution=0))
+    assert slowdowns(values).found == []
+    assert slowdowns(values, doubtless).found != []
