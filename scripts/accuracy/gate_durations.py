@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from scripts.accuracy import gate_oracle
 from scripts.accuracy.duration_data import (
     MID,
     QUIET,
@@ -25,6 +26,8 @@ from testlytics_analytics.durations.fresh import FreshOptions, fresh_slowdowns
 BASELINE = 100
 SAMPLE = 512
 SIZES = (0.2, 0.5, 1.0)
+ASKED, LEAST = 0.5, 0.9
+"""Of the tests that got so much slower at least this share is to be found."""
 SLOW_RUN = 0.05
 """Share of the changes in which one run is slow as a whole, by half …"""
 
@@ -39,6 +42,7 @@ class Data:
         tests: How many tests.
         changes: How many changes are judged on one such matrix.
         matrices: How many matrices.
+        suite: What is simulated; None where it is a real one.
     """
 
     name: str
@@ -46,6 +50,7 @@ class Data:
     tests: int
     changes: int
     matrices: int
+    suite: Suite | None = None
 
 
 def simulated(suite: Suite, tests: int) -> Callable[[Rng, int], Values]:
@@ -120,18 +125,28 @@ def by_the_simple_rule(data: Data, seed: int) -> tuple[int, int]:
     return len(changes), red
 
 
+def ceiling(data: Data, suite: Suite, found: Sequence[float]) -> tuple[list[str], list[str]]:
+    """Return the row of what can be found at all, and what is short of `LEAST` at `ASKED`."""
+    most = [gate_oracle.found(suite, data.tests, size) for size in SIZES]
+    ours, best = (shares[SIZES.index(ASKED)] for shares in (found, most))
+    told = f"{data.name}: +{ASKED:.0%} found in {ours:.2f}, not {LEAST}; the ceiling is {best:.2f}."
+    row = [f"{data.name}: ceiling", "", "", "", *(f"{one:.2f}" for one in most)]
+    return row, [told] if ours < LEAST else []
+
+
 def tables(*, seeds: int, small: bool = False) -> list[Table]:
     """Measure on simulated and real noise."""
     many = 1 if small else max(seeds, 2)
     sources = (
-        Data("quiet suite, 5,000 tests", simulated(QUIET, 5_000), 5_000, 15, many),
-        Data("usual suite, 200 tests", simulated(MID, 200), 200, 40, 2 * many),
-        Data("usual suite, 5,000 tests", simulated(MID, 5_000), 5_000, 15, many),
-        Data("shared runners, 5,000 tests", simulated(SHARED, 5_000), 5_000, 15, many),
+        Data("quiet suite, 5,000 tests", simulated(QUIET, 5_000), 5_000, 15, many, QUIET),
+        Data("usual suite, 200 tests", simulated(MID, 200), 200, 40, 2 * many, MID),
+        Data("usual suite, 5,000 tests", simulated(MID, 5_000), 5_000, 15, many, MID),
+        Data("shared runners, 5,000 tests", simulated(SHARED, 5_000), 5_000, 15, many, SHARED),
         Data("files of PyTorch, replayed", replayed("pytorch_files_2022_2023"), 0, 60, many),
         Data("dune-common, replayed", replayed("dune_common_ubuntu"), 0, 60, many),
     )
-    rows = []
+    rows: list[list[str]] = []
+    missed: list[str] = []
     total = wrong = 0
     for data in sources:
         cells = [data.name]
@@ -141,15 +156,23 @@ def tables(*, seeds: int, small: bool = False) -> list[Table]:
             total, wrong = total + count, wrong + red
         count, red = by_the_simple_rule(data, 11)
         cells.append(f"{red} of {count}")
+        shares = []
         for size in SIZES:
             _, _, put_in, hit = judge(data, size, 3, 12)
-            cells.append(f"{hit / max(put_in, 1):.2f}")
-        rows.append(cells)
+            shares.append(hit / max(put_in, 1))
+        rows.append([*cells, *(f"{one:.2f}" for one in shares)])
+        if data.suite:
+            row, short = ceiling(data, data.suite, shares)
+            rows.append(row)
+            missed += short
     note = (
         f"Red though nothing changed: {wrong} of {total:,} changes, {500 * wrong / total:.1f} of "
         "500. One run of a change in twenty is slow as a whole, by half. Found: a test of about "
-        "100 ms that got slower, in a change of three runs."
+        "100 ms that got slower, in a change of three runs. A ceiling is no method: it is what "
+        "somebody finds who knows each test's level and spread, what the machine did, and the "
+        "noise's distribution, and is wrong in one change of 500. Nobody who sees the same three "
+        "values finds more in the mean."
     )
     found = [f"found, +{size:.0%}" for size in SIZES]
     heads = ("suite", "red, one run", "red, three runs", "red by the 20 % rule", *found)
-    return [Table("Gates on durations", heads, rows, note=note)]
+    return [Table("Gates on durations", heads, rows, note, missed)]
