@@ -6,7 +6,6 @@ import ipaddress
 import logging
 import signal
 import socket
-import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,9 +25,6 @@ _log = logging.getLogger("testlytics.service")
 
 _READ_S = 60.0
 _GRACE_S = 30
-_SWITCH_S = 0.0005
-"""After how long a thread lets others run. The writer asks for its turn after each statement and
-each file; with Python's 5 ms it mostly waited for those who read bodies."""
 
 
 class Settings(NamedTuple):
@@ -74,7 +70,6 @@ def serve(settings: Settings) -> None:
             slug="serve-open",
             hint="Make a token first: testlytics serve token create NAME --project PROJECT",
         )
-    sys.setswitchinterval(_SWITCH_S)
     to_stderr()
     keyring = Keyring(settings.store, is_open=near and guests is None)
     access = Access(keyring, Buckets(settings.rate, settings.burst), guests, settings.public)
