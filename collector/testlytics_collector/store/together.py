@@ -2,8 +2,8 @@
 
 A statement costs about as much for five hundred rows as for thirty thousand, so that fifty small
 runs take little longer than one. It is for what nearly all uploads are: of a run that is new, and
-without measurements. All others go the way of `writer.Intake`, and what lies in the store at the
-end is the same.
+without measurements. All others go the way of `writer.Intake`, after these, and what lies in the
+store at the end is the same but for the order of the runs' keys.
 """
 
 from __future__ import annotations
